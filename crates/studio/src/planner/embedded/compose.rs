@@ -8,7 +8,6 @@ use super::cue::{Aggregate, Comparison, Cue, Direction, Quality};
 use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, Schema, TableId};
-use super::words;
 
 /// How well a word must fit a table for the values before it to describe the table's rows.
 pub(super) const DESCRIBED: f64 = 0.55;
@@ -269,101 +268,10 @@ impl Composer<'_> {
         }
     }
 
-    /// "How many hosts does each nationality have? List the nationality and the *count*": the one that was asked for.
-    fn refers_to_a_count(&self, here: usize) -> bool {
-        let word = self.links[here].text.to_lowercase();
-        let ends = matches!(self.meaning(here + 1), None | Some(Meaning::Pause));
-        let counted = self
-            .intent
-            .measures
-            .iter()
-            .enumerate()
-            .any(|(measure, known)| known.aggregate == Aggregate::Count && !self.intent.silent.contains(&measure));
-        ends && counted && matches!(word.as_str(), "count" | "counts" | "number" | "numbers")
-    }
-
-    /// "snatch score" for `snatch`, "faculty members" for `faculty`: the word adds nothing to the name before it.
-    fn is_a_head(&self, here: usize) -> bool {
-        let word = words::singular(&self.links[here].text.to_lowercase());
-        let Some(noun) = here.checked_sub(1).and_then(|before| self.noun(before)) else { return false };
-        let is_number = noun.columns.iter().all(|column| self.is_number_column(*column)) && !noun.columns.is_empty();
-        match word.as_str() {
-            "score" | "value" | "level" | "amount" | "size" | "figure" | "total" => noun.table.is_none() && is_number,
-            "member" => noun.table.is_some_and(|(_, score)| score >= 0.9),
-            _ => false,
-        }
-    }
-
-    /// "the amount of products": how many there are.
-    fn is_an_amount(&self, here: usize) -> bool {
-        let of_things = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| noun.plural && noun.table.is_some());
-        self.links[here].text.eq_ignore_ascii_case("amount") && self.cue(here + 1) == Some(Cue::Of) && of_things
-    }
-
     fn begins_a_list(&self, here: usize) -> bool {
         let verb = self.text(here, here + 1).to_lowercase();
         let is_first = here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause));
         is_first && ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
-    }
-
-    /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann". Of one
-    /// thing alone it tells something ("orders *delivered* in March"), and is not understood.
-    fn relates(&self, here: usize) -> bool {
-        let word = self.links[here].text.to_lowercase();
-        if self.begins_then(&word, here) {
-            return true;
-        }
-        if !words::is_relation(&word) {
-            return false;
-        }
-        // "shared by technicians of both teams" asks for more than that they belong together.
-        if word.starts_with("share") && !matches!(self.cue(here + 2), Some(Cue::Compare(_))) {
-            return false;
-        }
-        let tables = |at: usize| -> Vec<TableId> {
-            let Some(noun) = self.noun(at) else { return Vec::new() };
-            let columns = noun.columns.iter().map(|column| column.table);
-            let values = noun.values.iter().map(|(column, _)| column.table);
-            noun.table.iter().map(|(table, _)| *table).chain(columns).chain(values).collect()
-        };
-        let before = (0..here).rev().find(|at| !tables(*at).is_empty());
-        let after = (here + 1..self.links.len()).find(|at| !tables(*at).is_empty());
-        let Some(before) = before else { return false };
-        let belong = |ones: &[TableId], others: &[TableId]| {
-            ones.iter()
-                .any(|one| others.iter().any(|other| one != other && self.schema.belong_in_one_way(*one, *other)))
-        };
-        let Some(after) = after else {
-            // "the courses that Ann attends", "… they took": both stand before it. What "was delivered" tells something.
-            let said = |at: usize| self.links[at].text.to_lowercase();
-            let asks = (0..here).any(|at| matches!(said(at).as_str(), "do" | "does" | "did"));
-            let mut who = (0..here).rev().map(said);
-            let who = who.find(|said| !matches!(said.as_str(), "is" | "are" | "was" | "were" | "have" | "has" | "had"));
-            let by_them = who.is_some_and(|who| matches!(who.as_str(), "they" | "it" | "he" | "she"));
-            let does = word.ends_with('s') || word.ends_with("ing") || (asks && !word.ends_with("ed"));
-            let ones = tables(before);
-            return (does || by_them || words::is_membership(&word))
-                && (0..before).any(|at| belong(&tables(at), &ones));
-        };
-        let (ones, others) = (tables(before), tables(after));
-        if ones.iter().any(|one| others.contains(one)) {
-            // Of one thing it is the value that is told of: "directed by Ann".
-            return self.cue(here + 1) == Some(Cue::By);
-        }
-        belong(&ones, &others)
-    }
-
-    /// "museums opened before 2009": with one time alone, it is this one's.
-    fn begins_then(&self, word: &str, here: usize) -> bool {
-        let Some(table) = self.last_table else { return false };
-        let then = self.skip_noise(here + 1);
-        let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
-        let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
-        let is_one = match times.next() {
-            Some(_) => times.next().is_none() && self.schema.year_of(table).is_none(),
-            None => self.schema.year_of(table).is_some(),
-        };
-        words::is_origin(word) && is_one && matches!(self.meaning(then), Some(Meaning::Time(_)))
     }
 
     /// "the dates of the notes" are the column that has them; "notes by date" are groups.
@@ -389,23 +297,6 @@ impl Composer<'_> {
         self.intent.columns_first |= first || std::mem::take(&mut self.lists);
         self.intent.columns.push(mention);
         self.operand = Some(Operand::Column);
-    }
-
-    /// "the employee with the maximum salary": who has the highest, and not how much that is.
-    fn extreme_of_things(&self, aggregate: Aggregate, here: usize) -> Option<Direction> {
-        let direction = match aggregate {
-            Aggregate::Maximum => Direction::Descending,
-            Aggregate::Minimum => Direction::Ascending,
-            _ => return None,
-        };
-        let mut before = here.checked_sub(1)?;
-        while self.links[before].text.eq_ignore_ascii_case("the") {
-            before = before.checked_sub(1)?;
-        }
-        let word = self.links[before].text.to_lowercase();
-        let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
-        let of_things = !self.intent.subjects.is_empty() && self.intent.measures.is_empty() && self.pending.is_empty();
-        (has && of_things).then_some(direction)
     }
 
     fn time_dimension(&mut self, slice: Slice, here: usize) {
@@ -464,19 +355,6 @@ impl Composer<'_> {
             }
             _ => self.leave(here),
         }
-    }
-
-    /// "customers with two orders", "flats that have 2 bedrooms": as many of them belong to each, and no more.
-    fn has_so_many(&self, number: usize, next: usize) -> bool {
-        let Some(subject) = self.intent.subjects.first() else { return false };
-        let Some(before) = number.checked_sub(1) else { return false };
-        let has = matches!(self.cue(before), Some(Cue::Noise))
-            && ["with", "has", "have", "had", "having", "made", "took", "only"]
-                .contains(&self.links[before].text.to_lowercase().as_str());
-        let Some(noun) = self.noun(next).filter(|_| has) else { return false };
-        let is_thing = noun.table.is_some_and(|(table, score)| table != subject.table && score > noun.column_score);
-        let is_number = noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
-        is_thing || is_number
     }
 
     fn time(&mut self, range: TimeRange) {

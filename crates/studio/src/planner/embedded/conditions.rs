@@ -3,9 +3,10 @@
 use super::compose::{Composer, DESCRIBED};
 use super::cue::{Aggregate, Comparison, Cue, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
-use super::link::Meaning;
+use super::link::{Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
-use crate::planner::quote;
+use super::words;
+use crate::planner::{ColumnType, quote};
 
 impl Composer<'_> {
     fn number_at(&self, at: usize) -> Option<String> {
@@ -62,14 +63,8 @@ impl Composer<'_> {
         if let Some(number) = self.number_at(next) {
             let nothing_behind = self.noun(self.skip_noise(next + 1)).is_none_or(|noun| noun.table.is_none());
             // "documents with at least two paragraphs": these are counted, and the column is not compared.
-            let counted = self.noun(next + 1).is_some_and(|noun| {
-                noun.plural
-                    && noun.table.is_some_and(|(table, score)| {
-                        score >= 0.7
-                            && mention.columns.iter().all(|column| column.table != table || noun.table.is_some())
-                    })
-            });
-            if counted && comparison.is_some() {
+            let counted = |noun: &Noun| noun.plural && noun.table.is_some_and(|(_, score)| score >= 0.7);
+            if comparison.is_some() && self.noun(next + 1).is_some_and(counted) {
                 return false;
             }
             let comparison = match comparison {
@@ -79,10 +74,9 @@ impl Composer<'_> {
             };
             // "aged 30 or younger", "year 2005 or later"
             if let (Comparison::Equal, Some(Cue::OrCompare(open))) = (comparison, self.cue(next + 1)) {
-                return self.compare_column(mention, open, number, negated, here, next) && {
-                    self.at = next + 2;
-                    true
-                };
+                let is_number = self.compare_column(mention, open, number, negated, here, next);
+                self.at = if is_number { next + 2 } else { self.at };
+                return is_number;
             }
             if comparison != Comparison::Equal || nothing_behind {
                 return self.compare_column(mention, comparison, number, negated, here, next);
@@ -133,33 +127,24 @@ impl Composer<'_> {
             self.intent.filters.push(Filter::new(left, Test::Within(range), negated, text));
             return true;
         }
-        // "in the city of Anthony"
-        let behind_of = if next == self.at && self.cue(next) == Some(Cue::Of) { next + 1 } else { next };
-        if behind_of > next
-            && let Some(noun) = self.noun(behind_of)
-            && noun.table.is_none()
+        // "city Anthony", "in the city of Anthony"
+        let is_of = next == self.at && self.cue(next) == Some(Cue::Of) && self.intent.others() > 0;
+        let value = next + usize::from(is_of);
+        if let Some(noun) = self.noun(value)
             && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
-            && self.intent.others() > 0
+            && (!is_of || noun.table.is_none())
         {
-            let of = mention.clone();
-            self.values(behind_of, here, Some(&of));
-            return true;
-        }
-        if let Some(noun) = self.noun(next) {
-            let shared = noun.values.iter().any(|(column, _)| mention.columns.contains(column));
-            if shared {
-                if negated {
-                    self.negate_at(here);
-                }
-                let of = mention.clone();
-                self.values(next, here, Some(&of));
-                return true;
+            if negated {
+                self.negate_at(here);
             }
+            let of = mention.clone();
+            self.values(value, here, Some(&of));
+            return true;
         }
         // "city Berlin": a name behind a column of many different texts.
         let many_texts = |column: &super::schema::ColumnId| {
             let described = self.schema.column(*column);
-            described.data_type == crate::planner::ColumnType::Text && !described.has_few_values()
+            described.data_type == ColumnType::Text && !described.has_few_values()
         };
         let is_name = next == self.at
             && matches!(self.meaning(next), Some(Meaning::Unknown | Meaning::Quoted(_)))
@@ -167,12 +152,12 @@ impl Composer<'_> {
                 || matches!(self.meaning(next), Some(Meaning::Quoted(_))))
             && mention.columns.iter().all(many_texts);
         // "degrees are offered" compares with nothing.
-        let is_verb = is && !equal && {
-            let word = self.links.get(next).map(|link| link.text.clone()).unwrap_or_default();
-            word.starts_with(char::is_lowercase) && (word.ends_with("ed") || super::words::is_relation(&word))
+        let does = |link: &Link| {
+            let is_word = link.text.starts_with(char::is_lowercase);
+            is_word && (link.text.ends_with("ed") || words::is_relation(&link.text))
         };
-        if (explicit || is_name)
-            && !is_verb
+        let is_verb = is && !equal && self.links.get(next).is_some_and(does);
+        if ((explicit && !is_verb) || is_name)
             && let Some((end, text)) = self.typed_words(next)
         {
             self.at = end;
@@ -315,8 +300,7 @@ impl Composer<'_> {
             .copied()
             .filter(|column| {
                 let described = self.schema.column(*column).data_type;
-                described.is_numeric()
-                    || (comparison == Comparison::Equal && described == crate::planner::ColumnType::Text)
+                described.is_numeric() || (comparison == Comparison::Equal && described == ColumnType::Text)
             })
             .collect();
         if keys_and_numbers.is_empty() {
@@ -578,10 +562,8 @@ impl Composer<'_> {
                 if self.cue(value) == Some(Cue::By) {
                     value = self.skip_noise(value + 1);
                 }
-                let has = |noun: &super::link::Noun, value: &super::link::Noun| {
-                    value.values.iter().any(|(column, _)| noun.columns.contains(column))
-                };
-                if self.noun(value).is_some_and(|value| has(&noun, value)) {
+                let has = |value: &Noun| value.values.iter().any(|(column, _)| noun.columns.contains(column));
+                if self.noun(value).is_some_and(has) {
                     let of = self.mention(next);
                     self.negate_at(here);
                     self.values(value, here, of.as_ref());

@@ -309,35 +309,25 @@ impl Composer<'_> {
         self.show(mention);
     }
 
-    /// "the English language", "the PPT template type": the column of the value before it, and nothing to show.
+    /// "the English language", "that have CD as their format": the column of the value before it, and nothing to show.
     fn is_of_the_value_before(&mut self, mention: &Mention, here: usize) -> bool {
-        // "Bob's friends" are of Bob, and "friend Bob" is another.
-        // "that have CD as their format"
-        let mut before = here;
-        while before > 0
-            && matches!(
-                self.links[before - 1].text.to_lowercase().as_str(),
-                "as" | "their" | "its" | "his" | "her" | "a" | "an" | "the"
-            )
-        {
-            before -= 1;
-        }
-        let as_it = (before..here).any(|at| self.links[at].text.eq_ignore_ascii_case("as"));
-        let before = if as_it { before } else { here };
-        let before = before.checked_sub(1).filter(|before| {
-            !self.links[*before].text.ends_with(['s', '\'', '\u{2019}'])
-                || !self.links[*before].text.contains(['\'', '\u{2019}'])
-        });
-        let is_value = before.and_then(|before| self.noun(before)).is_some_and(|noun| {
+        let said = |at: usize| self.links[at].text.to_lowercase();
+        let is_small =
+            |at: &usize| matches!(said(*at).as_str(), "as" | "their" | "its" | "his" | "her" | "a" | "an" | "the");
+        let small = (0..here).rev().take_while(is_small).count();
+        let as_it = (here - small..here).any(|at| said(at) == "as");
+        let Some(before) = (if as_it { here - small } else { here }).checked_sub(1) else { return false };
+        // "Bob's friends" are of Bob, and the friend Bob is another.
+        let owns = self.links[before].text.contains(['\'', '\u{2019}']);
+        let is_value = self.noun(before).is_some_and(|noun| {
             noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
         });
-        let Some(Filter { left: Left::Column(value), .. }) = self.intent.filters.last_mut().filter(|_| is_value) else {
+        let last = self.intent.filters.last_mut().filter(|_| is_value && !owns);
+        let Some(Filter { left: Left::Column(value @ Mention { is_value: true, .. }), .. }) = last else {
             return false;
         };
-        value.is_value && {
-            value.columns.retain(|column| mention.columns.contains(column));
-            !value.columns.is_empty()
-        }
+        value.columns.retain(|column| mention.columns.contains(column));
+        !value.columns.is_empty()
     }
 
     /// The column is what the waiting aggregates are of.

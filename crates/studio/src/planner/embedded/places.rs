@@ -1,0 +1,69 @@
+//! The part of the reading that concerns words that mean something in their place alone.
+
+use super::compose::Composer;
+use super::cue::{Aggregate, Cue, Direction};
+use super::link::Meaning;
+use super::words;
+
+impl Composer<'_> {
+    /// "How many hosts does each nationality have? List the nationality and the *count*": the one that was asked for.
+    pub(super) fn refers_to_a_count(&self, here: usize) -> bool {
+        let word = self.links[here].text.to_lowercase();
+        let ends = matches!(self.meaning(here + 1), None | Some(Meaning::Pause));
+        let counted = self
+            .intent
+            .measures
+            .iter()
+            .enumerate()
+            .any(|(measure, known)| known.aggregate == Aggregate::Count && !self.intent.silent.contains(&measure));
+        ends && counted && matches!(word.as_str(), "count" | "counts" | "number" | "numbers")
+    }
+
+    /// "snatch score" for `snatch`, "faculty members" for `faculty`: the word adds nothing to the name before it.
+    pub(super) fn is_a_head(&self, here: usize) -> bool {
+        let word = words::singular(&self.links[here].text.to_lowercase());
+        let Some(noun) = here.checked_sub(1).and_then(|before| self.noun(before)) else { return false };
+        let is_number = noun.columns.iter().all(|column| self.is_number_column(*column)) && !noun.columns.is_empty();
+        match word.as_str() {
+            "score" | "value" | "level" | "amount" | "size" | "figure" | "total" => noun.table.is_none() && is_number,
+            "member" => noun.table.is_some_and(|(_, score)| score >= 0.9),
+            _ => false,
+        }
+    }
+
+    /// "the amount of products": how many there are.
+    pub(super) fn is_an_amount(&self, here: usize) -> bool {
+        let of_things = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| noun.plural && noun.table.is_some());
+        self.links[here].text.eq_ignore_ascii_case("amount") && self.cue(here + 1) == Some(Cue::Of) && of_things
+    }
+
+    /// "the employee with the maximum salary": who has the highest, and not how much that is.
+    pub(super) fn extreme_of_things(&self, aggregate: Aggregate, here: usize) -> Option<Direction> {
+        let direction = match aggregate {
+            Aggregate::Maximum => Direction::Descending,
+            Aggregate::Minimum => Direction::Ascending,
+            _ => return None,
+        };
+        let mut before = here.checked_sub(1)?;
+        while self.links[before].text.eq_ignore_ascii_case("the") {
+            before = before.checked_sub(1)?;
+        }
+        let word = self.links[before].text.to_lowercase();
+        let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
+        let of_things = !self.intent.subjects.is_empty() && self.intent.measures.is_empty() && self.pending.is_empty();
+        (has && of_things).then_some(direction)
+    }
+
+    /// "customers with two orders", "flats that have 2 bedrooms": as many of them belong to each, and no more.
+    pub(super) fn has_so_many(&self, number: usize, next: usize) -> bool {
+        let Some(subject) = self.intent.subjects.first() else { return false };
+        let Some(before) = number.checked_sub(1) else { return false };
+        let has = matches!(self.cue(before), Some(Cue::Noise))
+            && ["with", "has", "have", "had", "having", "made", "took", "only"]
+                .contains(&self.links[before].text.to_lowercase().as_str());
+        let Some(noun) = self.noun(next).filter(|_| has) else { return false };
+        let is_thing = noun.table.is_some_and(|(table, score)| table != subject.table && score > noun.column_score);
+        let is_number = noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
+        is_thing || is_number
+    }
+}

@@ -1,0 +1,90 @@
+//! Which thing a question is about that names none: the one of which it says a name, or the one that has all that it asks for.
+
+use super::intent::{Left, Measured, Mention};
+use super::link;
+use super::schema::{ColumnId, TableId};
+use super::settle::Settler;
+
+/// A column called by less than this of its name is not meant.
+const LEAST: f64 = 0.5;
+
+impl Settler<'_> {
+    /// "the population of Angola": the country, of which it is the name.
+    pub(super) fn names_tell_the_thing(&mut self) {
+        if !self.intent.subjects.is_empty() {
+            return;
+        }
+        for filter in &self.intent.filters {
+            let Left::Column(mention) = &filter.left else { continue };
+            let Some(table) = mention.columns.first().map(|column| column.table) else { continue };
+            let of_it = mention.columns.iter().all(|column| column.table == table);
+            let names = self.schema.label_of(table).is_some_and(|label| mention.columns.contains(&label));
+            if mention.is_value && of_it && names && !self.preferred.contains(&table) {
+                self.preferred.push(table);
+            }
+        }
+    }
+
+    /// "type codes and descriptions", "total population and maximum GNP": without a thing, that which has them all.
+    pub(super) fn columns_share_a_table(&mut self) {
+        if !self.intent.subjects.is_empty() || !self.preferred.is_empty() {
+            return;
+        }
+        let named: Vec<&Mention> = self.named().collect();
+        let counts_rows = named.len() < self.intent.columns.len() + self.intent.measures.len();
+        if named.len() < 2 || counts_rows {
+            return;
+        }
+        let has = |table: TableId| named.iter().filter(|mention| has(mention, table)).count();
+        let tables = 0..self.schema.context.tables.len();
+        if let Some(table) = tables.clone().find(|table| has(*table) == named.len()) {
+            self.preferred.push(table);
+            return;
+        }
+        // Some are called by half of their names there.
+        let called: Vec<Vec<(ColumnId, f64)>> =
+            named.iter().map(|mention| link::calls(self.schema, &mention.text)).collect();
+        let worth = |table: TableId| -> Option<f64> { called.iter().map(|calls| Some(call_in(table, calls)?.1)).sum() };
+        let best = tables.filter(|table| has(*table) > 0).filter_map(|table| Some((worth(table)?, table)));
+        let best = best.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
+        if let Some((_, table)) = best {
+            self.preferred.push(table);
+            self.take_from(table);
+        }
+    }
+
+    /// The columns that are shown or boiled down.
+    fn named(&self) -> impl Iterator<Item = &Mention> {
+        let measured = self.intent.measures.iter().filter_map(|measure| match &measure.of {
+            Measured::Column(mention) => Some(mention),
+            _ => None,
+        });
+        self.intent.columns.iter().chain(measured)
+    }
+
+    /// Reads what the table does not have under its whole name as what it has under half of it.
+    fn take_from(&mut self, table: TableId) {
+        let schema = self.schema;
+        let is_number = |column: ColumnId| schema.column(column).data_type.is_numeric();
+        let take = |mention: &mut Mention, of_numbers: bool| {
+            let call = call_in(table, &link::calls(schema, &mention.text)).filter(|_| !has(mention, table));
+            if let Some((column, score)) = call.filter(|(column, _)| !of_numbers || is_number(*column)) {
+                (mention.columns, mention.score) = (vec![column], score);
+            }
+        };
+        self.intent.columns.iter_mut().for_each(|mention| take(mention, false));
+        for measure in &mut self.intent.measures {
+            if let Measured::Column(mention) = &mut measure.of {
+                take(mention, true);
+            }
+        }
+    }
+}
+
+fn has(mention: &Mention, table: TableId) -> bool {
+    mention.columns.iter().any(|column| column.table == table)
+}
+
+fn call_in(table: TableId, calls: &[(ColumnId, f64)]) -> Option<(ColumnId, f64)> {
+    calls.iter().copied().find(|(column, score)| column.table == table && *score >= LEAST)
+}
