@@ -42,7 +42,7 @@ async function movedTo(workspace: number | undefined, tokens: Schemas["TokenSet"
 const refusals: Record<string, string> = {
     ANOTHER_PERSON: "Somebody else signed in there than who is signed in here. Try again, as yourself.",
     NOT_ASKED_ANEW:
-        "The provider did not say that it has just asked who you are, so this proves nothing. Try another way, or set up a second factor under Security.",
+        "The provider did not say that it has just asked who you are, so this proves nothing. Try another way, or set up a second factor under Security and sign in with it.",
 };
 
 /** A provider that asks anew: where it begins, and what it brought against a session. */
@@ -223,7 +223,7 @@ export function Reauthentication({ asked }: { asked: Asked }) {
                                 <Note tone="warn">
                                     Your provider does not say when it asked who you are, so a sign-in there proves
                                     nothing anew. A code of a second factor does: set one up under{" "}
-                                    <a href="/me/security">Security</a>, or, if you have one, sign out and in again.
+                                    <a href="/me/security">Security</a>, then sign out and in again with it.
                                 </Note>
                             )}
                             {away && (

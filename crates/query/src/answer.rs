@@ -17,7 +17,7 @@ use datafusion::{
     error::DataFusionError,
     execution::{SessionState, SessionStateBuilder},
     logical_expr::LogicalPlan,
-    physical_plan::{SendableRecordBatchStream, execute_stream, stream::RecordBatchStreamAdapter},
+    physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter},
 };
 use futures::{FutureExt, Stream, StreamExt, future};
 use rivergen_kernel::DataSourceId;
@@ -33,7 +33,7 @@ use crate::{
     error::QueryError,
     federate, functions,
     interrupt::{Interrupt, InterruptibleJoins},
-    json,
+    json, partitions,
     session::{self, Limits},
     threads::{self, QueryThreads},
     view::GovernedView,
@@ -294,7 +294,8 @@ impl Planned {
         let plan = federate::push_to_sources(plan, &state).map_err(QueryError::from_execution)?;
         let plan =
             state.query_planner().create_physical_plan(&plan, &state).await.map_err(QueryError::from_execution)?;
-        execute_stream(plan, state.task_ctx()).map_err(QueryError::from_execution)
+        let at_once = state.config().target_partitions();
+        partitions::merged(plan, state.task_ctx(), at_once).map_err(QueryError::from_execution)
     }
 
     /// Runs the query and collects its rows as JSON values.

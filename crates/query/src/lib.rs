@@ -32,6 +32,7 @@ pub mod json;
 pub mod lineage;
 pub mod mask;
 mod nulls;
+mod partitions;
 pub mod session;
 pub mod statement;
 pub mod threads;

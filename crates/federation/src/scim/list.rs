@@ -150,9 +150,9 @@ impl<C: ColumnTrait> Ordered<'_, C> {
             true => (Order::Desc, NullOrdering::First),
         };
         match had {
-            Had::BySome => rows.order_by_with_nulls(by.clone(), order, nulls).order_by_asc(self.id),
-            Had::ByEach => rows.order_by(by.clone(), order).order_by_asc(self.id),
-            Had::ByEachAlone => rows.order_by(by.clone(), order),
+            Had::Partly => rows.order_by_with_nulls(by.clone(), order, nulls).order_by_asc(self.id),
+            Had::Each => rows.order_by(by.clone(), order).order_by_asc(self.id),
+            Had::EachAlone => rows.order_by(by.clone(), order),
         }
     }
 
@@ -162,7 +162,7 @@ impl<C: ColumnTrait> Ordered<'_, C> {
         match self.sort {
             _ if skipped == 0 => rows,
             None => page_by(rows, self.id.into_expr(), skipped, limit),
-            Some(SortKey { by, had: Had::ByEachAlone, .. }) => page_by(rows, by.clone(), skipped, limit),
+            Some(SortKey { by, had: Had::EachAlone, .. }) => page_by(rows, by.clone(), skipped, limit),
             Some(_) => rows.offset(skipped),
         }
     }

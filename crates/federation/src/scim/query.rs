@@ -203,7 +203,7 @@ impl Table {
             let mut keys = keys(Place { part: None, ..place });
             keys.0.extend([Key::First, Key::Name(part.name)]);
             let by = collated(backend, json_text(backend, folded(), &keys));
-            return Ok(SortKey { by, kind: SortKind::Text, had: Had::BySome });
+            return Ok(SortKey { by, kind: SortKind::Text, had: Had::Partly });
         }
         if place.leaf().kind == Kind::Complex {
             return Err(unknown());
@@ -215,9 +215,9 @@ impl Table {
             Operand::Time(time) => (time, SortKind::Time),
         };
         let had = match (self, place.attribute.name) {
-            (_, "id") | (Self::Users, "userName") => Had::ByEachAlone,
-            (_, "active" | "meta") | (Self::Groups, "displayName") => Had::ByEach,
-            _ => Had::BySome,
+            (_, "id") | (Self::Users, "userName") => Had::EachAlone,
+            (_, "active" | "meta") | (Self::Groups, "displayName") => Had::Each,
+            _ => Had::Partly,
         };
         Ok(SortKey { by, kind, had })
     }
@@ -234,11 +234,11 @@ pub struct SortKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Had {
     /// Not all of them.
-    BySome,
+    Partly,
     /// Each of them, perhaps the same as another one.
-    ByEach,
+    Each,
     /// Each of them, and the same as no other one: it says which row is meant, and no order is wanted beside it.
-    ByEachAlone,
+    EachAlone,
 }
 
 impl SortKey {
@@ -253,8 +253,8 @@ impl SortKey {
             (Some(value), false) => {
                 let behind = by().gte(value.clone()).and(by().gt(value).or(is_later));
                 match self.had {
-                    Had::BySome => behind.or(by().is_null()),
-                    Had::ByEach | Had::ByEachAlone => behind,
+                    Had::Partly => behind.or(by().is_null()),
+                    Had::Each | Had::EachAlone => behind,
                 }
             }
             (Some(value), true) => by().lte(value.clone()).and(by().lt(value).or(is_later)),

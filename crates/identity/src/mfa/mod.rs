@@ -276,7 +276,7 @@ async fn confirm(
         None => Vec::new(),
     };
     let session = crate::session::Model::find(tx.conn(), session).await?.ok_or(ErrorCode::Unauthorized)?;
-    session.add_factor(tx, "otp", now).await?;
+    session.add_factor(tx, "otp").await?;
     tx.publish(Event::UserChanged(user.id())).await?;
     mails::send_factor_added(identity, tx, &user, factor.kind).await?;
     let record = AuditRecord::new(None, origin.actor(user.id()), "mfa.enable")

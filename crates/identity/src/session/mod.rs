@@ -255,15 +255,15 @@ impl Model {
         self.federated_by_organization_id.map_or(Federation::No, Federation::By)
     }
 
-    /// Its person has just given a second factor by setting it up.
-    pub async fn add_factor(&self, tx: &Transaction, method: &str, now: DateTime<Utc>) -> Result<()> {
+    /// Its person has set up a second factor, which it has from now on. That is no fresh proof of who they are: whoever holds a
+    /// session can set one up.
+    pub async fn add_factor(&self, tx: &Transaction, method: &str) -> Result<()> {
         if self.has_second_factor() {
             return Ok(());
         }
         let proof = Proof::with_factor(&self.amr, method);
         Entity::update_many()
             .col_expr(Column::Amr, Expr::value(proof.amr))
-            .col_expr(Column::AuthenticatedAt, Expr::value(now))
             .filter(Column::Id.eq(self.id))
             .exec(tx.conn())
             .await?;

@@ -10,6 +10,7 @@ on_both_databases! {
     a_setup_lapses_and_is_replaced_by_another;
     several_apps_have_names_of_their_own;
     removing_needs_a_fresh_proof_and_ends_with_the_last;
+    setting_one_up_is_no_fresh_proof;
     anothers_app_is_not_found;
     the_seed_is_sealed;
     what_is_not_valid_is_named;
@@ -114,6 +115,16 @@ async fn removing_needs_a_fresh_proof_and_ends_with_the_last(server: &Server) {
     assert_eq!((status["mfa_enabled"].as_bool(), status["backup_codes_remaining"].as_i64()), (Some(false), Some(0)));
     assert_eq!(server.audited("mfa.remove", "success").await, 1);
     server.sign_in(&viewer.email).await;
+}
+
+async fn setting_one_up_is_no_fresh_proof(server: &Server) {
+    let viewer = server.organization("Acme").await.viewer;
+    let change = async || viewer.client.post("/api/v1/auth/tokens", json!({"name": "t", "scopes": ["admin"]})).await;
+    server.clock().advance(Duration::minutes(11));
+    change().await.error(403, "REAUTHENTICATION_REQUIRED");
+    // Whoever holds the session could have done that.
+    viewer.authenticator_app(server).await;
+    change().await.error(403, "REAUTHENTICATION_REQUIRED");
 }
 
 async fn anothers_app_is_not_found(server: &Server) {

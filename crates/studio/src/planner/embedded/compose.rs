@@ -225,6 +225,8 @@ impl Composer<'_> {
                 Some(direction) => self.superlative(direction, Quality::Any, here),
                 None => self.wait_for(aggregate, here),
             },
+            // "the number of orders for different customers"
+            Cue::Distinct if self.tells_parts(here) => self.group_by(here),
             Cue::Distinct => self.distinct = true,
             Cue::Share => self.intent.share = true,
             Cue::By => self.group_by(here),
@@ -256,11 +258,7 @@ impl Composer<'_> {
             Cue::Without => self.without(here),
             Cue::Missing => self.missing(here),
             Cue::Named => self.named(here),
-            Cue::Match(_) => {
-                if self.noun(self.skip_noise(self.at)).is_none() {
-                    self.leave(here);
-                }
-            }
+            Cue::Match(kind) => self.matches(kind, here),
             Cue::Grain(_) if self.dates(here) => {}
             Cue::Grain(grain) => self.time_dimension(Slice::Every(grain), here),
             Cue::Weekday => self.time_dimension(Slice::Weekday, here),

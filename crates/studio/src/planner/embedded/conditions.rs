@@ -1,7 +1,7 @@
 //! The part of the reading that concerns conditions: comparisons, named values, absence.
 
 use super::compose::{Composer, DESCRIBED};
-use super::cue::{Aggregate, Comparison, Cue, Quality};
+use super::cue::{Aggregate, Comparison, Cue, Match, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::{Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
@@ -271,6 +271,21 @@ impl Composer<'_> {
             score: 0.9,
             is_value: false,
         })
+    }
+
+    /// "names of documents that contain 'CV'": the column named last. "Customers including their orders" compares nothing.
+    pub(super) fn matches(&mut self, kind: Match, here: usize) {
+        let raw = self.skip_noise(self.at);
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
+        let said = self.links.get(raw).and_then(|link| quote::quoted(&link.text)).map(|(_, inside)| inside.to_owned());
+        match (named, said) {
+            (Some(mention), Some(text)) => {
+                self.text_match(&mention, Test::Text(kind, text), false, here, raw);
+            }
+            _ if self.noun(raw).is_none() => self.leave(here),
+            _ => {}
+        }
     }
 
     fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {

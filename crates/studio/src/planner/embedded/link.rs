@@ -377,6 +377,9 @@ impl Linker<'_> {
             weaker.into_iter().filter(|(other, _)| columns.iter().all(|(column, _)| column.table != other.table));
         let weaker = weaker.collect();
         let last = &tokens[tokens.len() - 1];
+        // "names" and "products" are things, though somewhere `Name` and `Product` are values.
+        let is_thing = column_score >= 0.6 || table.is_some_and(|(_, score)| score >= 0.6);
+        let values = if is_thing { self.exact(values, tokens) } else { values };
         Noun {
             table,
             rivals,
@@ -389,6 +392,17 @@ impl Linker<'_> {
                 || (tokens.len() > 1 && tokens.iter().any(|token| token.lower == "total")),
             plural: last.lower != last.singular || last.lower == "people" || last.lower == "staff",
         }
+    }
+
+    /// The values that stand in the question just as they are stored.
+    fn exact(&self, mut values: Vec<(ColumnId, String)>, tokens: &[Token]) -> Vec<(ColumnId, String)> {
+        let said = match tokens {
+            [first, .., last] => self.question.get(first.span.0..last.span.1),
+            [only] => self.question.get(only.span.0..only.span.1),
+            [] => None,
+        };
+        values.retain(|(_, value)| said == Some(value.as_str()));
+        values
     }
 
     /// "customer region": a table's name before a name of one of its columns.

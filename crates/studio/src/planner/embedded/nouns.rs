@@ -344,6 +344,9 @@ impl Composer<'_> {
             let additive = |column: &ColumnId| words::is_additive(&self.schema.words_of(*column));
             let temporal: Vec<ColumnId> =
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            // "how many followers does each user have" is what the column says.
+            let is_plural = self.noun(here).is_some_and(|noun| noun.plural)
+                && (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By));
             let says_total = pending.text.to_lowercase().contains("total");
             let (aggregate, of) = match pending.aggregate {
                 // "the average number of bedrooms": a number that each has.
@@ -359,7 +362,9 @@ impl Composer<'_> {
                 }
                 // "the total number of points"
                 Aggregate::Count
-                    if !distinct && !numbers.is_empty() && (numbers.iter().all(additive) || says_total) =>
+                    if !distinct
+                        && !numbers.is_empty()
+                        && (numbers.iter().all(additive) || says_total || is_plural) =>
                 {
                     (Aggregate::Sum, of_numbers)
                 }

@@ -31,6 +31,13 @@ impl Composer<'_> {
         }
     }
 
+    /// "… for different customers": of each of them.
+    pub(super) fn tells_parts(&self, here: usize) -> bool {
+        let is_for = here.checked_sub(1).is_some_and(|before| self.links[before].text.eq_ignore_ascii_case("for"));
+        let measured = !self.intent.measures.is_empty() && self.pending.is_empty() && self.intent.dimensions.is_empty();
+        is_for && measured
+    }
+
     /// "the amount of products": how many there are.
     pub(super) fn is_an_amount(&self, here: usize) -> bool {
         let of_things = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| noun.plural && noun.table.is_some());
