@@ -8,6 +8,7 @@ use super::cue::{Aggregate, Comparison, Cue, Direction, Quality};
 use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, Schema, TableId};
+use crate::planner::ColumnType;
 
 /// How well a word must fit a table for the values before it to describe the table's rows.
 pub(super) const DESCRIBED: f64 = 0.55;
@@ -231,14 +232,7 @@ impl Composer<'_> {
             Cue::Share => self.intent.share = true,
             Cue::By => self.group_by(here),
             Cue::SortBy => self.sort_by(here),
-            Cue::Sorted(direction) => {
-                self.intent.sort_direction = Some(direction);
-                // "in ascending alphabetical order by name"
-                if matches!(self.cue(self.at), Some(Cue::By | Cue::Of | Cue::SortBy)) {
-                    self.at += 1;
-                    self.sort_by(here);
-                }
-            }
+            Cue::Sorted(direction) => self.sorted(direction, here),
             Cue::Sort => self.sorts = true,
             Cue::Both => self.both = true,
             Cue::OrCompare(_) => self.leave(here),
@@ -339,7 +333,7 @@ impl Composer<'_> {
             return;
         }
         let mut next = self.skip_noise(self.at);
-        while self.noun(next).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty()) {
+        while self.noun(next).is_some_and(|noun| self.describes(noun)) {
             next += 1;
         }
         if self.has_so_many(here, next) {
@@ -347,12 +341,21 @@ impl Composer<'_> {
             return;
         }
         let ranks = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Top(_) | Cue::Distinct));
+        // "customers with 2 regions" are not two of them.
+        let is_limit = ranks || (self.noun(next).is_some() && (self.intent.others() == 0 || !self.is_had(here)));
         match count.parse() {
-            Ok(limit) if (ranks || self.noun(next).is_some()) && self.intent.limit.is_none() => {
+            Ok(limit) if is_limit && self.intent.limit.is_none() => {
                 self.intent.limit = Some(limit);
             }
             _ => self.leave(here),
         }
+    }
+
+    /// "shipped" in "3 shipped orders", "remote" in "two remote employees".
+    pub(super) fn describes(&self, noun: &Noun) -> bool {
+        let is_flag = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Boolean;
+        let is_flags = !noun.columns.is_empty() && noun.columns.iter().all(is_flag);
+        noun.table.is_none() && (is_flags || !noun.values.is_empty())
     }
 
     fn time(&mut self, range: TimeRange) {

@@ -485,8 +485,11 @@ impl Composer<'_> {
         if let Some(table) = self.table_after_values(next)
             && table > next
         {
-            // "more than 2 shipped orders"
-            self.values(next, next, None);
+            // "more than 2 shipped orders", "two remote employees"
+            self.at = next;
+            if self.noun(next).is_some_and(|noun| !noun.values.is_empty()) {
+                self.values(next, next, None);
+            }
             self.steps_until(table);
             next = table;
         }
@@ -603,7 +606,7 @@ impl Composer<'_> {
 
     /// Where the table stands that the values from `at` on describe.
     pub(super) fn table_after_values(&self, mut at: usize) -> Option<usize> {
-        while self.noun(at).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty())
+        while self.noun(at).is_some_and(|noun| self.describes(noun))
             || matches!(self.cue(at), Some(Cue::Or | Cue::And))
         {
             at += 1;

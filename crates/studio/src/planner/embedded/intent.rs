@@ -185,6 +185,8 @@ pub(super) struct Intent {
     pub(super) limit: Option<u64>,
     pub(super) sort: Option<SortBy>,
     pub(super) sort_direction: Option<Direction>,
+    /// "newest first", "from youngest to oldest", which tell by what rows are ordered where nothing else does.
+    pub(super) sort_quality: Option<(Direction, Quality, String)>,
     /// "average number of orders per customer": the aggregate over the groups.
     pub(super) nested: Option<Aggregate>,
     pub(super) all: bool,

@@ -345,12 +345,12 @@ impl Composer<'_> {
             let temporal: Vec<ColumnId> =
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
             // "how many followers does each user have" is what the column says.
-            let is_plural = self.noun(here).is_some_and(|noun| noun.plural)
-                && (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By));
+            let in_groups = (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By));
+            let is_plural = in_groups && self.noun(here).is_some_and(|noun| noun.plural);
             let says_total = pending.text.to_lowercase().contains("total");
             let (aggregate, of) = match pending.aggregate {
-                // "the average number of bedrooms": a number that each has.
-                Aggregate::Count if !distinct && !numbers.is_empty() && self.intent.nested.is_some() => {
+                // "the average number of bedrooms": a number that each has, unless it is added up for others.
+                Aggregate::Count if !distinct && !numbers.is_empty() && !in_groups && self.intent.nested.is_some() => {
                     (self.intent.nested.take().unwrap_or(Aggregate::Average), of_numbers)
                 }
                 // "the name and number of employees of the departments"

@@ -1,9 +1,9 @@
 //! The part of the reading that concerns groups, order and superlatives.
 
 use super::compose::Composer;
-use super::cue::{Aggregate, Cue, Direction, Quality};
+use super::cue::{self, Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
-use super::link::Meaning;
+use super::link::{Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 
@@ -178,6 +178,47 @@ impl Composer<'_> {
         }
     }
 
+    /// "in descending order", "newest first", "from high to low", and by what, where that follows.
+    pub(super) fn sorted(&mut self, direction: Direction, here: usize) {
+        self.intent.sort_direction = Some(direction);
+        let text = self.text(here, here + 1);
+        let said = text.to_lowercase();
+        if let Some(Cue::Superlative(direction, quality)) = said.strip_suffix(" first").and_then(cue::cue) {
+            self.intent.sort_quality = Some((direction, quality, text));
+        }
+        let follows = self.cue(self.at);
+        let is_measured =
+            !self.intent.measures.is_empty() || self.intent.columns.iter().any(|mention| mention.implied.is_some());
+        // "average salary from high to low by department": groups, which one number alone has not.
+        let groups = follows == Some(Cue::By) && is_measured && self.intent.dimensions.is_empty();
+        if matches!(follows, Some(Cue::By | Cue::Of | Cue::SortBy)) && !groups {
+            // "in ascending alphabetical order by name"
+            self.at += 1;
+            self.sort_by(here);
+        } else if said.starts_with("from ") {
+            self.sort_by_number_behind(here);
+        }
+    }
+
+    /// "from the youngest to the oldest": an order of all of them, and none that is picked out. Where the second stands.
+    fn end_of_order(&self, here: usize) -> Option<usize> {
+        let said = |at: usize| self.links[at].text.to_lowercase();
+        let is_small = |at: &usize| self.cue(*at) == Some(Cue::Noise);
+        let starts = (0..here).rev().take_while(is_small).any(|at| said(at) == "from");
+        let end = self.skip_noise(self.at);
+        let goes_on = (self.at..end).any(|at| said(at) == "to");
+        (starts && goes_on && matches!(self.cue(end), Some(Cue::Superlative(..)))).then_some(end)
+    }
+
+    /// "from high to low price", "from the lowest to the highest salary"
+    fn sort_by_number_behind(&mut self, here: usize) {
+        let is_number =
+            |noun: &Noun| noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
+        if self.noun(self.at).is_some_and(is_number) {
+            self.sort_by(here);
+        }
+    }
+
     pub(super) fn sort_by(&mut self, here: usize) {
         let start = self.skip_noise(self.at);
         if let Some(measure) = self.measure_ahead() {
@@ -185,8 +226,13 @@ impl Composer<'_> {
             return;
         }
         match self.noun(start) {
-            // "ordered by customers in EU" tells who, not how to sort.
-            Some(noun) if noun.table.is_some_and(|(_, score)| score > noun.column_score) => {}
+            // "ordered by customers in EU" tells who, not how to sort; "average salary sorted by department" tells groups.
+            Some(noun) if noun.table.is_some_and(|(_, score)| score > noun.column_score) => {
+                let who = self.text(here, here + 1).to_lowercase().starts_with("order");
+                if !who && !self.intent.measures.is_empty() && self.intent.dimensions.is_empty() {
+                    self.group_by(here);
+                }
+            }
             Some(noun) if !noun.columns.is_empty() => {
                 if let Some(mention) = self.mention(start) {
                     self.at = start + 1;
@@ -210,6 +256,13 @@ impl Composer<'_> {
     }
 
     pub(super) fn superlative(&mut self, direction: Direction, quality: Quality, here: usize) {
+        if let Some(end) = self.end_of_order(here) {
+            self.at = end + 1;
+            self.intent.sort_direction = Some(direction);
+            self.intent.sort_quality = Some((direction, quality, self.text(here, self.at)));
+            self.sort_by_number_behind(here);
+            return;
+        }
         if let Some(Meaning::Number(number)) = self.meaning(self.at)
             && let Ok(limit) = number.parse()
         {

@@ -5,6 +5,9 @@ use super::cue::{Aggregate, Cue, Direction};
 use super::link::Meaning;
 use super::words;
 
+/// Words for people taken together, each of whom is a member.
+const COLLECTIVES: &[&str] = &["faculty", "staff", "crew", "personnel", "workforce"];
+
 impl Composer<'_> {
     /// "How many hosts does each nationality have? List the nationality and the *count*": the one that was asked for.
     pub(super) fn refers_to_a_count(&self, here: usize) -> bool {
@@ -26,7 +29,10 @@ impl Composer<'_> {
         let is_number = noun.columns.iter().all(|column| self.is_number_column(*column)) && !noun.columns.is_empty();
         match word.as_str() {
             "score" | "value" | "level" | "amount" | "size" | "figure" | "total" => noun.table.is_none() && is_number,
-            "member" => noun.table.is_some_and(|(_, score)| score >= 0.9),
+            // Members of a department are no departments.
+            "member" => {
+                noun.table.is_some() && COLLECTIVES.contains(&self.links[here - 1].text.to_lowercase().as_str())
+            }
             _ => false,
         }
     }
@@ -56,6 +62,10 @@ impl Composer<'_> {
             before = before.checked_sub(1)?;
         }
         let word = self.links[before].text.to_lowercase();
+        // "… in each department": one of each is more than an order tells.
+        if (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By)) {
+            return None;
+        }
         let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
         let of_things = !self.intent.subjects.is_empty() && self.intent.measures.is_empty() && self.pending.is_empty();
         (has && of_things).then_some(direction)
@@ -63,14 +73,22 @@ impl Composer<'_> {
 
     /// "customers with two orders", "flats that have 2 bedrooms": as many of them belong to each, and no more.
     pub(super) fn has_so_many(&self, number: usize, next: usize) -> bool {
-        let Some(subject) = self.intent.subjects.first() else { return false };
-        let Some(before) = number.checked_sub(1) else { return false };
-        let has = matches!(self.cue(before), Some(Cue::Noise))
-            && ["with", "has", "have", "had", "having", "made", "took", "only"]
-                .contains(&self.links[before].text.to_lowercase().as_str());
+        let thing = self.intent.subjects.first().map(|subject| subject.table);
+        let counts = self.intent.measures.iter().any(|known| known.aggregate == Aggregate::Count);
+        let thing = thing.or(self.last_table.filter(|_| counts));
+        // "regions with 5 orders"
+        let is_column = !self.intent.columns.is_empty();
+        let has = self.is_had(number) && (thing.is_some() || is_column);
         let Some(noun) = self.noun(next).filter(|_| has) else { return false };
-        let is_thing = noun.table.is_some_and(|(table, score)| table != subject.table && score > noun.column_score);
+        let is_thing = noun.table.is_some_and(|(table, score)| thing != Some(table) && score > noun.column_score);
         let is_number = noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
-        is_thing || is_number
+        is_thing || (is_number && !self.intent.subjects.is_empty())
+    }
+    /// "with 2 …", "who have 2 …": what the number is of belongs to what was named before.
+    pub(super) fn is_had(&self, number: usize) -> bool {
+        let Some(before) = number.checked_sub(1) else { return false };
+        matches!(self.cue(before), Some(Cue::Noise))
+            && ["with", "has", "have", "had", "having", "made", "took", "only"]
+                .contains(&self.links[before].text.to_lowercase().as_str())
     }
 }

@@ -366,6 +366,12 @@ impl<'a> Settler<'a> {
             None if self.intent.limit.is_some() => Ok(Some((OrderBy::Measure(0), descending.unwrap_or(true)))),
             None => {
                 let time = dimensions.iter().position(|dimension| matches!(dimension, Dimension::Time(..)));
+                // "employees by department, oldest first": of groups nothing tells how old they are.
+                if let Some((_, quality, text)) = self.intent.sort_quality.as_ref().filter(|_| time.is_none())
+                    && *quality != Quality::Any
+                {
+                    return Err(Unclear::ranked_by_what(text));
+                }
                 Ok(Some(match time {
                     Some(time) => (OrderBy::Dimension(time), descending.unwrap_or(false)),
                     None => (OrderBy::Measure(0), descending.unwrap_or(true)),

@@ -170,13 +170,32 @@ impl Settler<'_> {
             Some(SortBy::Column(mention)) => {
                 let column = self.column(&mention)?;
                 self.notes.understand(&mention.text, format!("ordered by {}", self.schema.qualified(column)));
-                Ok(Some((OrderBy::Column(column), descending.unwrap_or(false))))
+                let down = match self.intent.sort_quality {
+                    // The oldest were born first.
+                    Some((direction, Quality::Age, _)) => {
+                        (direction == Direction::Descending) != self.schema.is_temporal(column)
+                    }
+                    Some((direction, ..)) => direction == Direction::Descending,
+                    None => descending.unwrap_or(false),
+                };
+                Ok(Some((OrderBy::Column(column), down)))
             }
             Some(SortBy::Measure(_)) => Err(Unclear::of_what()),
             None => {
                 // "the writers of the books in alphabetical order": the writers are, and not the titles.
                 let shown = self.intent.columns.first().cloned().filter(|_| self.intent.columns_first);
                 let shown = shown.filter(|_| descending.is_some()).map(|mention| self.column(&mention)).transpose()?;
+                if let Some((direction, quality, text)) = self.intent.sort_quality.clone()
+                    && (quality != Quality::Any || shown.is_none())
+                {
+                    let mut down = direction == Direction::Descending;
+                    let column = match quality {
+                        Quality::Any => self.weight(root, &text)?,
+                        quality => self.column_for(quality, root, &text, &mut down)?,
+                    };
+                    self.notes.understand(&text, format!("ordered by {}", self.schema.qualified(column)));
+                    return Ok(Some((OrderBy::Column(column), down)));
+                }
                 let named = || self.schema.label_of(root).or(self.schema.key_of(root));
                 let column = descending.and(shown.or_else(named));
                 Ok(column.map(|column| (OrderBy::Column(column), descending.unwrap_or(false))))
@@ -192,13 +211,8 @@ impl Settler<'_> {
         text: &str,
         down: &mut bool,
     ) -> Result<ColumnId, Unclear> {
-        // Of the thing itself, or of what it refers to: the heaviest entrepreneurs are people.
-        let mut tables: Vec<(usize, TableId)> = (0..self.schema.context.tables.len())
-            .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), table)))
-            .collect();
-        tables.sort_unstable();
-        let named = |names: &[&str], temporal: bool| {
-            tables.iter().flat_map(|(_, table)| self.schema.columns_of(*table)).find(|column| {
+        let named = |table: TableId, names: &[&str], temporal: bool| {
+            self.schema.columns_of(table).find(|column| {
                 let words = self.schema.words_of(*column);
                 let fits = if temporal {
                     self.schema.is_temporal(*column)
@@ -208,19 +222,32 @@ impl Settler<'_> {
                 fits && words.iter().any(|word| names.contains(&word.as_str()))
             })
         };
+        let born = |table: TableId| named(table, &["birth", "birthday", "born", "dob"], true);
+        let told = |table: TableId| named(table, quality.column_words(), false);
+        // What people are: where the thing itself tells nothing, of whom it refers to. The heaviest entrepreneurs are people,
+        // and the most expensive orders are not the orders of the most expensive product.
+        let of_whom = || {
+            let mut tables: Vec<(usize, TableId)> = (0..self.schema.context.tables.len())
+                .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), table)))
+                .collect();
+            tables.sort_unstable();
+            tables.into_iter().find_map(|(_, table)| {
+                let is_age = quality == Quality::Age;
+                told(table).map(|column| (column, false)).or_else(|| Some((born(table).filter(|_| is_age)?, true)))
+            })
+        };
         let column = match quality {
-            Quality::Price | Quality::Salary | Quality::Duration | Quality::Mass | Quality::Height => {
-                named(quality.column_words(), false)
-            }
+            Quality::Price | Quality::Duration => told(root),
+            Quality::Salary | Quality::Mass | Quality::Height => of_whom().map(|(column, _)| column),
             Quality::Time => self.time_of(root),
-            Quality::Age => match named(quality.column_words(), false) {
-                Some(age) => Some(age),
-                None => {
-                    // The oldest are those whose time is the earliest.
-                    *down = !*down;
-                    named(&["birth", "birthday", "born", "dob"], true).or_else(|| self.time_of(root))
-                }
-            },
+            Quality::Age => {
+                let own = told(root).map(|column| (column, false));
+                let since = || Some((born(root).or_else(|| self.time_of(root))?, true));
+                let age = own.or_else(since).or_else(of_whom);
+                // The oldest are those whose time is the earliest.
+                *down ^= age.is_some_and(|(_, is_time)| is_time);
+                age.map(|(column, _)| column)
+            }
             Quality::Any | Quality::Frequency => None,
         };
         let column = column.ok_or_else(|| Unclear::ranked_by_what(text))?;
