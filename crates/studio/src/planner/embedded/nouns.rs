@@ -345,7 +345,7 @@ impl Composer<'_> {
             let temporal: Vec<ColumnId> =
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
             // "how many followers does each user have" is what the column says.
-            let in_groups = (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By));
+            let in_groups = self.groups_follow(here);
             let is_plural = in_groups && self.noun(here).is_some_and(|noun| noun.plural);
             let says_total = pending.text.to_lowercase().contains("total");
             let (aggregate, of) = match pending.aggregate {

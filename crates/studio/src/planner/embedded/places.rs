@@ -50,6 +50,12 @@ impl Composer<'_> {
         self.links[here].text.eq_ignore_ascii_case("amount") && self.cue(here + 1) == Some(Cue::Of) && of_things
     }
 
+    /// "… per region"; "across all regions" is one group.
+    pub(super) fn groups_follow(&self, here: usize) -> bool {
+        let by = |at: usize| self.cue(at) == Some(Cue::By) && self.cue(at + 1) != Some(Cue::All);
+        (here..self.links.len()).any(by)
+    }
+
     /// "the employee with the maximum salary": who has the highest, and not how much that is.
     pub(super) fn extreme_of_things(&self, aggregate: Aggregate, here: usize) -> Option<Direction> {
         let direction = match aggregate {
@@ -63,7 +69,7 @@ impl Composer<'_> {
         }
         let word = self.links[before].text.to_lowercase();
         // "… in each department": one of each is more than an order tells.
-        if (here..self.links.len()).any(|at| self.cue(at) == Some(Cue::By)) {
+        if self.groups_follow(here) {
             return None;
         }
         let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
