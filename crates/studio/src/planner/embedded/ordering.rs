@@ -200,9 +200,14 @@ impl Composer<'_> {
         }
     }
 
-    /// "from the youngest to the oldest": an order of all of them, and none that is picked out. Where the second stands.
+    /// "from the youngest to the oldest", "longest first": an order of all of them, and none that is picked out. Where it
+    /// ends.
     fn end_of_order(&self, here: usize) -> Option<usize> {
         let said = |at: usize| self.links[at].text.to_lowercase();
+        let is_first = matches!(self.cue(self.at), Some(Cue::Edge(_))) && said(self.at) == "first";
+        if is_first && matches!(self.meaning(self.at + 1), None | Some(Meaning::Pause)) {
+            return Some(self.at);
+        }
         let is_small = |at: &usize| self.cue(*at) == Some(Cue::Noise);
         let starts = (0..here).rev().take_while(is_small).any(|at| said(at) == "from");
         let end = self.skip_noise(self.at);
@@ -260,7 +265,17 @@ impl Composer<'_> {
             self.at = end + 1;
             self.intent.sort_direction = Some(direction);
             self.intent.sort_quality = Some((direction, quality, self.text(here, self.at)));
-            self.sort_by_number_behind(here);
+            let next = self.skip_noise(self.at);
+            match self.noun(next).and_then(|noun| noun.table).filter(|_| quality == Quality::Any) {
+                // "countries from most to least users"
+                Some((table, _)) => {
+                    let (of, text) = (Measured::Rows(table), self.text(next, next + 1));
+                    self.at = next + 1;
+                    self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+                    self.intent.sort = Some(SortBy::Measure(self.intent.measures.len() - 1));
+                }
+                None => self.sort_by_number_behind(here),
+            }
             return;
         }
         if let Some(Meaning::Number(number)) = self.meaning(self.at)

@@ -73,7 +73,8 @@ impl Composer<'_> {
             return None;
         }
         let has = matches!(word.as_str(), "with" | "has" | "have" | "had" | "having");
-        let of_things = !self.intent.subjects.is_empty() && self.intent.measures.is_empty() && self.pending.is_empty();
+        let is_named = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
+        let of_things = is_named && self.intent.measures.is_empty() && self.pending.is_empty();
         (has && of_things).then_some(direction)
     }
 

@@ -122,6 +122,11 @@ impl Settler<'_> {
     /// cities and the years of their competitions" has a row for each competition.
     fn root_of_all(&mut self, thing: TableId, columns: &[ColumnId]) -> TableId {
         let mut root = thing;
+        // "users and the devices of their sessions": without a column of theirs nothing would show the users, who are asked for.
+        let of_thing = |column: &ColumnId| self.schema.path_up(thing, column.table).is_some();
+        if !self.intent.columns_first && !columns.iter().any(of_thing) {
+            return thing;
+        }
         for column in columns {
             if self.schema.path_up(root, column.table).is_none()
                 && let Some(between) = self.schema.bridge(root, column.table)
