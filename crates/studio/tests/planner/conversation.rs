@@ -45,6 +45,21 @@ async fn a_question_goes_on_from_those_before() {
     }
 }
 
+#[tokio::test]
+async fn another_order_takes_the_place_of_the_one_before() {
+    let (context, data) = table::schema("hr");
+    let engine = Engine::new(&context, &data).await;
+    let sorted = "last names of employees sorted by salary";
+    let newest = "last names of employees, newest first";
+    for (first, question, expected) in [
+        (sorted, "oldest first", ["Dunn", "Adams", "Cole", "Boyd", "Ford", "East"]),
+        (newest, "sorted by last name descending", ["Ford", "East", "Dunn", "Cole", "Boyd", "Adams"]),
+    ] {
+        let planned = plan(&context, &[first], question);
+        assert_eq!(rows(&engine, &planned).await, expected, "{first} {question}\n{}", planned.sql);
+    }
+}
+
 #[test]
 fn what_changes_is_told() {
     let (context, _) = table::schema("sales");

@@ -606,8 +606,7 @@ impl Composer<'_> {
 
     /// Where the table stands that the values from `at` on describe.
     pub(super) fn table_after_values(&self, mut at: usize) -> Option<usize> {
-        while self.noun(at).is_some_and(|noun| self.describes(noun))
-            || matches!(self.cue(at), Some(Cue::Or | Cue::And))
+        while self.noun(at).is_some_and(|noun| self.describes(noun)) || matches!(self.cue(at), Some(Cue::Or | Cue::And))
         {
             at += 1;
         }

@@ -200,8 +200,8 @@ impl Composer<'_> {
         }
     }
 
-    /// "from the youngest to the oldest", "longest first": an order of all of them, and none that is picked out. Where it
-    /// ends.
+    /// "from the youngest to the oldest", "longest first": an order of all of them, and none that is picked out. Where
+    /// it ends.
     fn end_of_order(&self, here: usize) -> Option<usize> {
         let said = |at: usize| self.links[at].text.to_lowercase();
         let is_first = matches!(self.cue(self.at), Some(Cue::Edge(_))) && said(self.at) == "first";
@@ -231,7 +231,7 @@ impl Composer<'_> {
             return;
         }
         match self.noun(start) {
-            // "ordered by customers in EU" tells who, not how to sort; "average salary sorted by department" tells groups.
+            // "ordered by customers in EU" tells who, not how to sort; "average salary sorted by department", groups.
             Some(noun) if noun.table.is_some_and(|(_, score)| score > noun.column_score) => {
                 let who = self.text(here, here + 1).to_lowercase().starts_with("order");
                 if !who && !self.intent.measures.is_empty() && self.intent.dimensions.is_empty() {

@@ -13,7 +13,11 @@
 use super::intent::{Dimension, Filter, Intent, Left, Measure, Measured, RankBy, SortBy, Test};
 use super::schema::{ColumnId, Schema};
 use super::token::{self, Kind, Token};
-use super::{Failure, Place, Unclear, cue::Aggregate, plan_of, read};
+use super::{
+    Failure, Place, Unclear,
+    cue::{Aggregate, Quality},
+    plan_of, read,
+};
 use crate::planner::{Turn, Understanding, terms};
 
 /// Words for a picture, which comes by itself.
@@ -176,6 +180,13 @@ impl Overlay {
             self.count_what_is_ranked();
         }
         self.base.limit = more.limit.or(self.base.limit);
+        if more.sort.is_some() || more.sort_direction.is_some() {
+            // "newest first" takes the place of any other order.
+            if more.sort_quality.as_ref().is_some_and(|(_, quality, _)| *quality != Quality::Any) {
+                self.base.sort = None;
+            }
+            self.base.sort_quality = more.sort_quality;
+        }
         if let Some(mut sort) = more.sort {
             if let SortBy::Measure(measure) = &mut sort {
                 *measure += offset;

@@ -122,7 +122,7 @@ impl Settler<'_> {
     /// cities and the years of their competitions" has a row for each competition.
     fn root_of_all(&mut self, thing: TableId, columns: &[ColumnId]) -> TableId {
         let mut root = thing;
-        // "users and the devices of their sessions": without a column of theirs nothing would show the users, who are asked for.
+        // "users and the devices of their sessions": without a column of theirs nothing would show the users.
         let of_thing = |column: &ColumnId| self.schema.path_up(thing, column.table).is_some();
         if !self.intent.columns_first && !columns.iter().any(of_thing) {
             return thing;
@@ -229,8 +229,8 @@ impl Settler<'_> {
         };
         let born = |table: TableId| named(table, &["birth", "birthday", "born", "dob"], true);
         let told = |table: TableId| named(table, quality.column_words(), false);
-        // What people are: where the thing itself tells nothing, of whom it refers to. The heaviest entrepreneurs are people,
-        // and the most expensive orders are not the orders of the most expensive product.
+        // What people are: where the thing itself tells nothing, of whom it refers to. The heaviest entrepreneurs are
+        // people, and the most expensive orders are not those of the most expensive product.
         let of_whom = || {
             let mut tables: Vec<(usize, TableId)> = (0..self.schema.context.tables.len())
                 .filter_map(|table| Some((self.schema.path_up(root, table)?.len(), table)))
@@ -418,8 +418,11 @@ fn in_years(range: &TimeRange) -> Option<Test> {
 /// Two values of one column are alternatives: "pending or paid", and also "EU and US".
 fn merge(conditions: &mut Vec<Condition>, condition: Condition) {
     if let Test::OneOf(values) = &condition.test {
-        for known in conditions.iter_mut() {
-            if known.column == condition.column
+        // Of "from EU or over 900 that are from US" the first does not take what comes behind the second.
+        let is_first: Vec<bool> = conditions.iter().skip(1).map(|next| next.or).chain([false]).collect();
+        for (known, is_first) in conditions.iter_mut().zip(is_first) {
+            if !is_first
+                && known.column == condition.column
                 && known.negated == condition.negated
                 && !known.each
                 && !condition.each
