@@ -1,7 +1,7 @@
 //! The partitions of a plan, run so many at once.
 //!
-//! A union has as many partitions as its parts have together. Begun all at once, each would hold what it has read of its source
-//! until its turn comes, and an answer of a hundred parts would take a hundred times the memory of one.
+//! A union has as many partitions as its parts have together. Begun all at once, each would hold what it has read of its
+//! source until its turn comes, and an answer of a hundred parts would take a hundred times the memory of one.
 
 use std::sync::{
     Arc,
@@ -18,8 +18,8 @@ use datafusion::{
 };
 use futures::StreamExt;
 
-/// The rows of all partitions, of which no more than `at_once` run beside each other, in the plan's order. Where there are no
-/// more of them than that, they are DataFusion's to merge.
+/// The rows of all partitions, as they come. No more than `at_once` of these run beside each other, and the first of the
+/// plan begin first. Where there are no more of them than that, they are DataFusion's to merge.
 ///
 /// Tasks are spawned where this is called, and end with the stream.
 pub(crate) fn merged(

@@ -114,9 +114,9 @@ fn describe(catalogue: &Catalogue, table: &CatalogueTable, values: &[Vec<String>
     }
 }
 
-/// For each visible column its distinct values, where it is text, unmasked, and has not too many; none where they could not all be
-/// read in time: a question can do without, and the next one looks again. They are kept for a while, but not where a row
-/// filter looks entitlements up in a table: that may change without a policy that has.
+/// For each visible column its distinct values, where it is text, unmasked, and has not too many; none where they could
+/// not all be read in time: a question can do without, and the next one looks again. They are kept for a while, but not
+/// where a row filter looks entitlements up in a table: that may change without a policy that has.
 async fn values_of(
     engine: &Engine,
     caller: &Caller,
