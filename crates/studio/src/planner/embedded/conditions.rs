@@ -47,9 +47,11 @@ impl Composer<'_> {
         let mut negated = false;
         let mut equal = false;
         let mut comparison = None;
+        let mut beside = true;
         loop {
             match self.cue(next) {
-                Some(Cue::Noise) => {}
+                // "aged either 32 or 33"
+                Some(Cue::Noise) => beside &= self.links[next].text.eq_ignore_ascii_case("either"),
                 Some(Cue::Is | Cue::Named) => is = true,
                 Some(Cue::Not) => negated = true,
                 Some(Cue::Compare(Comparison::Equal)) => equal = true,
@@ -69,7 +71,7 @@ impl Composer<'_> {
             }
             let comparison = match comparison {
                 Some(comparison) => comparison,
-                None if equal || is || next == self.at => Comparison::Equal,
+                None if equal || is || beside => Comparison::Equal,
                 None => return false,
             };
             // "aged 30 or younger", "year 2005 or later"

@@ -295,8 +295,12 @@ impl Linker<'_> {
                 .map(|token| if token.kind == Kind::Word { token.lower.as_str() } else { "" })
                 .collect();
             let cue = cue::cue(&words.join(" "))?;
-            // "from Rome or younger than 25" is no end of "25 or younger".
-            let compares = || self.tokens.get(at + length).is_some_and(|next| next.lower == "than");
+            // "from Rome or younger than 25" is no end of "25 or younger", nor is "before 2009 or after 2011" of "2009 or after".
+            let compares = || {
+                self.tokens.get(at + length).is_some_and(|next| {
+                    next.lower == "than" || matches!(next.kind, Kind::Number(_) | Kind::Date(_) | Kind::Month(_))
+                })
+            };
             (!matches!(cue, Cue::OrCompare(_)) || !compares()).then_some((length, cue))
         })
     }

@@ -69,6 +69,12 @@ impl Composer<'_> {
             }
             self.at = again;
         }
+        // "the names of the documents and the number of paragraphs in each": they are the groups.
+        let named = !self.intent.columns.is_empty() || !self.intent.subjects.is_empty();
+        let ends = matches!(self.meaning(self.skip_noise(self.at)), None | Some(Meaning::Pause));
+        if !grouped && every_one(&word) && ends && named && !self.intent.measures.is_empty() {
+            return;
+        }
         // The unknown word behind it is reported by itself.
         if !grouped && !matches!(self.meaning(self.skip_noise(self.at)), Some(Meaning::Unknown)) {
             self.leave(here);
@@ -179,7 +185,18 @@ impl Composer<'_> {
     }
 
     pub(super) fn sort_by(&mut self, here: usize) {
-        let start = self.skip_noise(self.at);
+        // "ordered by ascending age"
+        if let Some(Cue::Sorted(direction)) = self.cue(self.at) {
+            self.intent.sort_direction = Some(direction);
+            self.at += 1;
+        }
+        let mut start = self.skip_noise(self.at);
+        // "ordered by the number of floors": a number that each has.
+        let counted = self.skip_noise(start + 1);
+        if self.cue(start) == Some(Cue::Count) && self.has_number(counted) {
+            start = counted;
+        }
+        self.at = start;
         if let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
             return;
@@ -196,6 +213,13 @@ impl Composer<'_> {
             None if matches!(self.meaning(start), Some(Meaning::Unknown)) => {}
             _ => self.leave(here),
         }
+    }
+
+    /// Only a number of rows is named here, and no thing.
+    fn has_number(&self, at: usize) -> bool {
+        self.noun(at).is_some_and(|noun| {
+            noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column))
+        })
     }
 
     /// "top 5", "bottom three", "first 10", "last order"
@@ -324,4 +348,9 @@ impl Composer<'_> {
         };
         self.set_rank(direction, by, here);
     }
+}
+
+/// "each", "in each", "for each": of what was named before, where nothing follows.
+fn every_one(cue: &str) -> bool {
+    cue.ends_with("each") || cue.ends_with("every")
 }
