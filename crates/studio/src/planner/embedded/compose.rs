@@ -210,6 +210,8 @@ impl Composer<'_> {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
             Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
+            // "students who have friends" asks for nobody.
+            Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
             Cue::Which => {
                 self.intent.which = true;
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
@@ -438,7 +440,10 @@ impl Composer<'_> {
             }
             at += 1;
         }
-        let owner = self.noun(self.skip_noise(at + usize::from(self.cue(at) == Some(Cue::By))))?;
+        // "of each document", "of every course"
+        at = self.skip_noise(at);
+        at = self.skip_noise(at + usize::from(self.cue(at) == Some(Cue::By)));
+        let owner = self.noun(at)?;
         owner.table.filter(|(_, score)| *score >= owner.column_score).map(|(table, _)| table)
     }
 

@@ -29,8 +29,10 @@ impl Composer<'_> {
     fn typed_words(&self, at: usize) -> Option<(usize, String)> {
         let first = self.typed_at(at)?;
         let mut end = at + 1;
-        while matches!(self.meaning(at), Some(Meaning::Unknown)) && matches!(self.meaning(end), Some(Meaning::Unknown))
-        {
+        let is_name = |at: usize| self.links.get(at).is_some_and(|link| link.text.starts_with(char::is_uppercase));
+        let is_unknown = |at: usize| matches!(self.meaning(at), Some(Meaning::Unknown));
+        // A name goes on in capitals: "Jetblue Airways affiliated" is none.
+        while is_unknown(at) && is_unknown(end) && (is_name(end) || !is_name(at)) {
             end += 1;
         }
         Some((end, if end == at + 1 { first } else { self.text(at, end) }))
@@ -159,7 +161,9 @@ impl Composer<'_> {
             is_word && (link.text.ends_with("ed") || words::is_relation(&link.text))
         };
         let is_verb = is && !equal && self.links.get(next).is_some_and(does);
-        if ((explicit && !is_verb) || is_name)
+        // "what region is Kabul in" asks for it.
+        let is_asked = is && !equal && here.checked_sub(1).is_some_and(|which| self.cue(which) == Some(Cue::Which));
+        if ((explicit && !is_verb && !is_asked) || is_name)
             && let Some((end, text)) = self.typed_words(next)
         {
             self.at = end;
