@@ -244,7 +244,13 @@ impl Composer<'_> {
             self.set_rank(direction, RankBy::Quality(quality), here);
             return;
         }
-        let start = self.skip_noise(self.at);
+        let mut start = self.skip_noise(self.at);
+        // "the smallest amount of staff"
+        let counts = self.is_an_amount(start);
+        if counts || self.is_of_a_number(start) {
+            start = self.skip_noise(start + 1);
+            self.at = start;
+        }
         if let Some(measure) = self.measure_ahead() {
             self.silence(measure);
             self.set_rank(direction, RankBy::Measure(measure), here);
@@ -263,7 +269,8 @@ impl Composer<'_> {
                 self.last_table = Some(table);
                 let text = self.text(start, self.at);
                 let said = self.text(here, here + 1).to_lowercase();
-                let says_how_many = said.ends_with("number of")
+                let says_how_many = counts
+                    || said.ends_with("number of")
                     || matches!(said.as_str(), "most" | "the most" | "least" | "the least" | "fewest" | "the fewest");
                 // "the order amount": the table is only the owner of what follows.
                 let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| {
