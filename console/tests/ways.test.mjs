@@ -1236,6 +1236,30 @@ test("a proved domain whose record is gone says what to publish again", (context
         await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
     }));
 
+test("an address of the door leads to no other server", (context) =>
+    visit(context, async (page) => {
+        for (const to of ["https://evil.example/", "//evil.example/", "/\\evil.example/", "/.//evil.example/"]) {
+            await page.goto(`${server.url}/sign-in?${new URLSearchParams({ to })}`);
+            assert.equal(await page.getByRole("link", { name: "Sign up" }).getAttribute("href"), "/sign-up", to);
+            await page.getByLabel("E-mail").fill("viewer@acme.example");
+            await page.getByLabel("Password", { exact: true }).fill("Demo-pass-1");
+            await page.getByRole("button", { name: "Sign in", exact: true }).click();
+            await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+            assert.equal(page.url(), `${server.url}/`, to);
+        }
+        // Nor does what somebody else has put where it is kept.
+        await page.evaluate(() => {
+            localStorage.setItem("mailed", JSON.stringify({ to: "//evil.example/", until: Date.now() + 60_000 }));
+        });
+        await page.route("**/api/v1/auth/verify-email", (route) =>
+            route.fulfill({ json: { success: true, data: {}, message: "" } }),
+        );
+        await page.goto(`${server.url}/verify-email?token=any`);
+        await page.getByRole("button", { name: "Confirm" }).click();
+        await page.getByText("Address confirmed").waitFor();
+        assert.equal(await page.getByRole("link", { name: "Sign in" }).getAttribute("href"), "/sign-in");
+    }));
+
 test("who signs up or has forgotten the password goes on to the application", async (context) => {
     const [email, callback] = ["hedy@people.example", "https://returning.acme.example/callback"];
     const application = await signInOf("Returning", callback);
