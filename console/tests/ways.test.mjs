@@ -570,6 +570,46 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await page.getByRole("gridcell").first().waitFor();
     }));
 
+test("what was asked is shown to nobody else, and in no other workspace", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Aside" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        const question = page.getByLabel("Question");
+        const answer = page.getByRole("region", { name: "How many customers are there?" });
+        const ask = async () => {
+            await question.fill("How many customers are there?");
+            await page.keyboard.press("Enter");
+            await answer.getByRole("gridcell").first().waitFor();
+        };
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        const room = place.locator(".soft");
+        await holds(async () => assert.match(await room.textContent(), /\w/));
+        const first = await room.textContent();
+        const goTo = async (name) => {
+            await place.click();
+            await page.getByRole("menuitem", { name, exact: true }).click();
+            await holds(async () => assert.equal(await room.textContent(), name));
+        };
+        await ask();
+        await goTo("Aside");
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        assert.equal(await answer.count(), 0);
+        await goTo(first);
+        await ask();
+
+        // The page is not loaded anew between the two.
+        await page.getByRole("button", { name: "Your account" }).click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await page.getByLabel("E-mail").fill("viewer@acme.example");
+        await page.getByLabel("Password", { exact: true }).fill("Demo-pass-1");
+        await page.getByRole("button", { name: "Sign in", exact: true }).click();
+        await question.waitFor();
+        assert.equal(await question.inputValue(), "");
+        assert.equal(await answer.count(), 0);
+    }));
+
 test("what the data means is said, asked by, put right and deleted", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

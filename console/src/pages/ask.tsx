@@ -6,7 +6,7 @@ import { CornerDownLeft, Database, History, MessageSquareText, SquareTerminal, X
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { api, read } from "../api/client";
 import { useSources } from "../choices";
-import { useMay } from "../standing";
+import { useMay, useWhose } from "../standing";
 import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
 import type { Answer } from "./answer";
@@ -18,22 +18,27 @@ const answerCard = () => import("./answer");
 const AnswerCard = lazy(async () => ({ default: (await answerCard()).AnswerCard }));
 const NotAnswered = lazy(async () => ({ default: (await import("./not-answered")).NotAnswered }));
 
-/** The answers of this visit; they outlive a change of page, and are gone with the tab. */
-const kept: {
+type Kept = {
     answers: Answer[];
     question: string;
     sql: string;
     mode: "words" | "sql";
     chosen?: number[];
     follows?: Answer;
-} = {
-    answers: [],
-    question: "",
-    sql: "",
-    mode: "words",
 };
 
+let last: { whose: string; kept: Kept } | undefined;
+
+/** The answers of this visit. They outlive a change of page, and are gone with the tab, and where somebody else is signed in or
+ * in another workspace: what is under way until then comes to nobody. */
+function keptOf(whose: string): Kept {
+    if (last?.whose !== whose) last = { whose, kept: { answers: [], question: "", sql: "", mode: "words" } };
+    return last.kept;
+}
+
 export function Ask() {
+    const whose = useWhose();
+    const [kept] = useState(() => keptOf(whose));
     const search = useSearch({ strict: false }) as { q?: string; sql?: string; sources?: string };
     const may = useMay();
     const sources = useSources();
@@ -137,8 +142,7 @@ export function Ask() {
                     },
                 }),
             );
-            const answer = await answered(begun, text, asked, signal, onStep);
-            return { ...answer, goesOn: before?.execution !== undefined };
+            return answered(begun, text, asked, signal, onStep);
         });
     const query = () =>
         sql.trim() &&

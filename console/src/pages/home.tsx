@@ -6,9 +6,7 @@ import { CheckCircle2, Circle } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../api/client";
 import { useSources } from "../choices";
-import { queries } from "../queries";
-import { session } from "../session";
-import { useMay, useMe, useOrganization, usePlace } from "../standing";
+import { enter, useMay, useMe, useOrganization, usePlace } from "../standing";
 import { ActionForm, useAction } from "../ui/action";
 import { Card, Page, TextField } from "../ui/basics";
 import { Loaded } from "../ui/loaded";
@@ -125,11 +123,7 @@ export function Welcome() {
                 (await read(api.GET("/api/v1/workspaces"))).workspaces.find(
                     (each) => each.organization_id === made.organization.id,
                 )?.id;
-            session.begin(
-                await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace ?? 0 } })),
-                false,
-            );
-            queries.clear();
+            enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace ?? 0 } })));
             void navigate({ to: "/" });
         },
         { inline: true },

@@ -6,9 +6,7 @@ import type { ReactNode, RefObject } from "react";
 import { Header, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
 import { api, read } from "../api/client";
 import { useWorkspaces } from "../choices";
-import { queries } from "../queries";
-import { session } from "../session";
-import { useMe, usePlace } from "../standing";
+import { enter, useMe, usePlace } from "../standing";
 import { signOut } from "./person";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
@@ -103,12 +101,10 @@ export function OfPlace({ opened }: { opened: Opened }) {
     const me = useMe();
     const workspaces = useWorkspaces();
     const organizations = me.data?.organizations ?? [];
-    const enter = async (id: number) => {
+    const change = async (id: number) => {
         if (id === workspace) return;
         try {
-            const tokens = await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } }));
-            session.begin(tokens, false);
-            queries.clear();
+            enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
             void navigate({ to: "/" });
         } catch (error) {
             tellError(error);
@@ -118,7 +114,7 @@ export function OfPlace({ opened }: { opened: Opened }) {
         <Above
             of={opened}
             placement="bottom start"
-            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : void enter(Number(key)))}
+            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : void change(Number(key)))}
         >
             {organizations.map((each) => (
                 <MenuSection key={each.id}>
