@@ -92,6 +92,26 @@ export function useWorkspaces() {
     });
 }
 
+/** What the planner is called that needs no model. */
+export const EMBEDDED = "embedded";
+
+/** Whom a question can be put to, by their names, for whoever may see that: the planners in their order, and this server's own
+ * rules. */
+export function usePlanners(): string[] {
+    const may = useMay();
+    const told = useQuery({
+        queryKey: ["planners"],
+        meta: CHOICE,
+        enabled: may("organization.update"),
+        staleTime: 60_000,
+        queryFn: () => read(api.GET("/api/v1/prompts/planners")),
+    });
+    if (!told.data) return [];
+    const { may_choose, planners, operators } = told.data;
+    const inOrder = may_choose && planners.length > 0 ? planners.map((each) => each.name) : operators;
+    return [...new Set([...inOrder, EMBEDDED])];
+}
+
 /** Everything that a role can allow. */
 export function usePermissions() {
     return useQuery({

@@ -570,6 +570,41 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await page.getByRole("gridcell").first().waitFor();
     }));
 
+test("a question is put to the planner that is chosen", (context) =>
+    visit(context, async (page) => {
+        const { token } = await owner();
+        const choose = async (planners) => {
+            const answer = await fetch(`${server.url}/api/v1/prompts/planners`, {
+                method: "PUT",
+                headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+                body: JSON.stringify({ planners }),
+            });
+            assert.ok(answer.ok, await answer.text());
+        };
+        const planner = page.getByLabel("Answered by");
+        const told = page.waitForResponse("**/api/v1/prompts/planners");
+        await signIn(page, server.url, "owner@acme.example");
+        await told;
+        // Where there is one there is nothing to choose.
+        assert.equal(await planner.count(), 0);
+
+        // The first answers, and nothing leaves for the other.
+        await choose([{ kind: "embedded" }, { kind: "anthropic", model: "claude-for-acme", api_key: "of nobody" }]);
+        await page.reload();
+        await planner.selectOption({ label: "This server's own rules" });
+        assert.deepEqual(await planner.getByRole("option").allTextContents(), [
+            "The first that can",
+            "This server's own rules",
+            "claude-for-acme",
+        ]);
+        const asked = page.waitForRequest("**/api/v1/prompts/execute");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        assert.equal((await asked).postDataJSON().ai_model, "embedded");
+        await page.getByRole("region", { name: "How many orders per region?" }).getByRole("gridcell").first().waitFor();
+        await choose([]);
+    }));
+
 test("what was asked is shown to nobody else, and in no other workspace", (context) =>
     visit(context, async (page) => {
         const { token, organization } = await owner();
