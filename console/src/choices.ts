@@ -92,6 +92,12 @@ export function useWorkspaces() {
     });
 }
 
+/** Those of the organization that the session stands in: in no other can something be done. */
+export function useWorkspacesHere() {
+    const organization = useOrganization();
+    return (useWorkspaces().data?.workspaces ?? []).filter((each) => each.organization_id === organization);
+}
+
 /** What the planner is called that needs no model. */
 export const EMBEDDED = "embedded";
 

@@ -944,7 +944,7 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
 
         const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
         await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
-        await page.getByLabel("to the end of").fill("2090-03-01");
+        await page.getByLabel("until the end of").fill("2090-03-01");
         await page.getByRole("button", { name: "Assign" }).click();
         await roles
             .getByRole("listitem")

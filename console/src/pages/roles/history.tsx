@@ -3,14 +3,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { useWorkspaces } from "../../choices";
 import { Empty, When, words } from "../../ui/basics";
 import { Table } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { PersonName } from "../../ui/person-choice";
+import { WorkspaceName } from "../../ui/workspace-name";
 
 export function History({ id }: { id: number }) {
-    const workspaces = useWorkspaces();
     const role = useQuery({
         queryKey: ["role", String(id), "history"],
         queryFn: () => read(api.GET("/api/v1/roles/{role_id}", { params: { path: { role_id: id } } })),
@@ -40,10 +39,11 @@ export function History({ id }: { id: number }) {
                             {
                                 head: "Where",
                                 cell: (event) =>
-                                    event.workspace_id == null
-                                        ? "Whole organization"
-                                        : (workspaces.data?.workspaces.find((room) => room.id === event.workspace_id)
-                                              ?.name ?? `Workspace ${event.workspace_id}`),
+                                    event.workspace_id == null ? (
+                                        "Whole organization"
+                                    ) : (
+                                        <WorkspaceName id={event.workspace_id} />
+                                    ),
                             },
                             {
                                 head: "By",

@@ -95,7 +95,7 @@ export function Connection({ provider }: { provider: Provider }) {
     return (
         <>
             <details className="card pad">
-                <summary style={{ cursor: "pointer", fontWeight: 560 }}>Name and connection</summary>
+                <summary style={{ fontWeight: 560 }}>Name and connection</summary>
                 <div style={{ marginTop: 12 }}>
                     <ActionForm action={save} submit="Save the connection" disabled={!touched} touched={touched}>
                         <div className="form-grid">
