@@ -821,6 +821,16 @@ test("a policy is checked while it is typed, set, and seen as another person", (
             .waitFor();
     }));
 
+test("who may not change policies is not led to trying them out", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.goto(`${server.url}/policies`);
+        await page.getByRole("link", { name: "Customers of one's own region" }).click();
+        await page.getByRole("navigation", { name: "Parts" }).waitFor();
+        // It stands there until the server has told what they may do.
+        await page.getByRole("link", { name: /^What if/ }).waitFor({ state: "detached" });
+    }));
+
 test("what a policy did is told for one person and one time", (context) =>
     visit(context, async (page) => {
         // Two are answered under it.
