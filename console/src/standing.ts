@@ -29,6 +29,17 @@ export function useWhose(): string {
     return known;
 }
 
+/** The settings of the organization, for whoever may change them: nobody else is told. */
+export function useSettings() {
+    const may = useMay();
+    const id = useOrganization();
+    return useQuery({
+        queryKey: ["settings", id],
+        enabled: may("organization.update"),
+        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/settings", { params: { path: { org_id: id } } })),
+    });
+}
+
 /** Goes to another workspace, with the tokens for it: what was known of the one before is forgotten. */
 export function enter(tokens: Schemas["TokenSet"]) {
     queries.clear();

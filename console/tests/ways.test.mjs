@@ -1843,9 +1843,33 @@ test("who may register applications is said in the settings, and kept", (context
         await page.getByText("Saved.").waitFor();
         await page.reload();
         await holds(async () => assert.equal(await who.inputValue(), "everyone"));
+
+        // The settings say where; members do it there, and find nothing that is not open to them.
+        const where = await page.getByRole("link", { name: /\/organization\/applications\/new$/ }).textContent();
+        await visit(context, async (member) => {
+            await signIn(member, server.url, "viewer@acme.example");
+            await member.goto(where);
+            await member.getByLabel("Name", { exact: true }).fill("Of a member");
+            await member.getByLabel("Redirect addresses").fill("https://member.acme.example/callback");
+            await member.getByLabel(/^Members are not asked/).waitFor({ state: "detached" });
+            await member.getByRole("button", { name: "Register" }).click();
+            await member.getByText("shown this once").waitFor();
+            await member.getByText("From here on your administrators look after it.").waitFor();
+        });
+
+        const register = page.getByRole("link", { name: "Register an application" });
+        await who.selectOption({ label: "Nobody" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.goto(`${server.url}/organization/applications`);
+        await page.getByRole("link", { name: "Of a member" }).waitFor();
+        await register.waitFor({ state: "detached" });
+        await page.goto(`${server.url}/organization?tab=security`);
         await who.selectOption({ label: "Who may manage them" });
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
+        await page.goto(`${server.url}/organization/applications`);
+        await register.first().waitFor();
     }));
 
 test("several workspaces are tried out, and made", (context) =>
