@@ -13,9 +13,10 @@ import { Loaded } from "../ui/loaded";
 import { Ask } from "./ask";
 
 export function Home() {
-    const { organization } = usePlace();
+    const { person, organization } = usePlace();
     const me = useMe();
-    if (me.data && !organization) return <Navigate to="/welcome" />;
+    // Whoever signs out is in none either, and goes elsewhere.
+    if (me.data && person !== undefined && !organization) return <Navigate to="/welcome" />;
     return (
         <div className="stack loose">
             <FirstSteps />
