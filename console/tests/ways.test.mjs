@@ -1812,8 +1812,23 @@ test("a picture of one's own stands where one is named, until it is removed", (c
         const picture = page.getByRole("button", { name: "Your account" }).locator("img");
         await page.getByLabel("Another picture").setInputFiles(LOGO);
         await picture.waitFor();
-        await page.getByRole("button", { name: "Remove the picture" }).click();
+        const remove = page.getByRole("button", { name: "Remove the picture" });
+        await remove.click();
         await picture.waitFor({ state: "detached" });
+
+        // One that is elsewhere is looked up by nobody's browser, which would complain of it, and can be removed.
+        const login = { email: "developer@acme.example", password: "Demo-pass-1" };
+        const { access_token: token } = await post("/api/v1/auth/login", login);
+        const kept = await fetch(`${server.url}/api/v1/auth/me/profile`, {
+            method: "PUT",
+            headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+            body: JSON.stringify({ profile_image_url: "https://pictures.example/dana.png" }),
+        });
+        assert.ok(kept.ok, await kept.text());
+        await page.reload();
+        await remove.click();
+        await remove.waitFor({ state: "detached" });
+        assert.equal(await picture.count(), 0);
     }));
 
 test("a token is made, named anew and revoked", (context) =>
