@@ -98,6 +98,22 @@ export function useWorkspacesHere() {
     return (useWorkspaces().data?.workspaces ?? []).filter((each) => each.organization_id === organization);
 }
 
+/** The mail domains that the organization has proved. */
+export function useProvedDomains() {
+    const organization = useOrganization();
+    return useQuery({
+        queryKey: ["domains", organization, "proved"],
+        queryFn: async () => {
+            const domains = await everyPage(async (skip) => {
+                const params = { path: { org_id: organization }, query: { skip, limit: PAGE } };
+                const page = await read(api.GET("/api/v1/organizations/{org_id}/domains", { params }));
+                return { things: page.domains, total: page.total_count };
+            });
+            return domains.filter((each) => each.status === "verified").map((each) => each.domain);
+        },
+    });
+}
+
 /** What the planner is called that needs no model. */
 export const EMBEDDED = "embedded";
 
