@@ -1005,6 +1005,25 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
         assert.equal(details("user.delete")?.erased, true);
     }));
 
+test("a role is given in the workspaces of this organization, and of no other", (context) =>
+    visit(context, async (page) => {
+        // As for somebody who is in two.
+        await page.route(/\/api\/v1\/workspaces\?/, async (route) => {
+            const answer = await (await route.fetch()).json();
+            const [first] = answer.data.workspaces;
+            answer.data.workspaces.push({ ...first, id: 999, organization_id: 999, name: "Of another" });
+            answer.data.total_count += 1;
+            await route.fulfill({ json: answer });
+        });
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("link", { name: "Victor Viewer", exact: true }).click();
+        const rooms = page.getByLabel("Where", { exact: true }).getByRole("option");
+        // Not before the workspaces are there.
+        await rooms.nth(1).waitFor({ state: "attached" });
+        assert.ok(!(await rooms.allTextContents()).includes("Of another"));
+    }));
+
 test("what is not saved is not lost without a question", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");
