@@ -645,6 +645,25 @@ test("what was asked is shown to nobody else, and in no other workspace", (conte
         assert.equal(await answer.count(), 0);
     }));
 
+test("nobody goes to another workspace from something that is not saved", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Beside" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/new`);
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        const room = place.locator(".soft");
+        await holds(async () => assert.match(await room.textContent(), /\w/));
+        const here = await room.textContent();
+        await page.getByLabel("Name", { exact: true }).fill("Not yet");
+        await place.click();
+        await page.getByRole("menuitem", { name: "Beside", exact: true }).click();
+        await page.getByText("Something here is not saved.").waitFor();
+        assert.equal(await room.textContent(), here);
+        assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Not yet");
+        await page.getByLabel("Name", { exact: true }).fill("");
+    }));
+
 test("what the data means is said, asked by, put right and deleted", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

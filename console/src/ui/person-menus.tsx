@@ -10,7 +10,8 @@ import { enter, useMe, usePlace } from "../standing";
 import { signOut } from "./person";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
-import { tellError } from "./tell";
+import { tell, tellError } from "./tell";
+import { isUnsaved } from "./unsaved";
 
 /** The button that was pressed, and how. */
 export type Opened = {
@@ -103,6 +104,7 @@ export function OfPlace({ opened }: { opened: Opened }) {
     const organizations = me.data?.organizations ?? [];
     const change = async (id: number) => {
         if (id === workspace) return;
+        if (isUnsaved()) return tell("Something here is not saved. Save it, or leave the page, and then go there.");
         try {
             enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
             void navigate({ to: "/" });
