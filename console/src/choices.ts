@@ -92,6 +92,48 @@ export function useWorkspaces() {
     });
 }
 
+/** Those of the organization that the session stands in: in no other can something be done. */
+export function useWorkspacesHere() {
+    const organization = useOrganization();
+    return (useWorkspaces().data?.workspaces ?? []).filter((each) => each.organization_id === organization);
+}
+
+/** The mail domains that the organization has proved. */
+export function useProvedDomains() {
+    const organization = useOrganization();
+    return useQuery({
+        queryKey: ["domains", organization, "proved"],
+        queryFn: async () => {
+            const domains = await everyPage(async (skip) => {
+                const params = { path: { org_id: organization }, query: { skip, limit: PAGE } };
+                const page = await read(api.GET("/api/v1/organizations/{org_id}/domains", { params }));
+                return { things: page.domains, total: page.total_count };
+            });
+            return domains.filter((each) => each.status === "verified").map((each) => each.domain);
+        },
+    });
+}
+
+/** What the planner is called that needs no model. */
+export const EMBEDDED = "embedded";
+
+/** Whom a question can be put to, by their names, for whoever may see that: the planners in their order, and this server's own
+ * rules. */
+export function usePlanners(): string[] {
+    const may = useMay();
+    const told = useQuery({
+        queryKey: ["planners"],
+        meta: CHOICE,
+        enabled: may("organization.update"),
+        staleTime: 60_000,
+        queryFn: () => read(api.GET("/api/v1/prompts/planners")),
+    });
+    if (!told.data) return [];
+    const { may_choose, planners, operators } = told.data;
+    const inOrder = may_choose && planners.length > 0 ? planners.map((each) => each.name) : operators;
+    return [...new Set([...inOrder, EMBEDDED])];
+}
+
 /** Everything that a role can allow. */
 export function usePermissions() {
     return useQuery({

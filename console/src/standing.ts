@@ -1,21 +1,50 @@
 // Where the signed-in person stands: who they are, in which organization and workspace, and what they may do there.
 
 import { useQuery } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
-import { api, read } from "./api/client";
+import { useState, useSyncExternalStore } from "react";
+import { type Schemas, api, read } from "./api/client";
+import { queries } from "./queries";
 import { session } from "./session";
 
 /** What an access token says of its place. It is read for display; the server alone decides by it. */
-export function placeOf(token: string | undefined): { organization?: number; workspace?: number } {
+export function placeOf(token: string | undefined): { person?: string; organization?: number; workspace?: number } {
     if (!token) return {};
     const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as {
+        sub: string;
         org?: number;
         ws?: number;
     };
-    return { organization: claims.org, workspace: claims.ws };
+    return { person: claims.sub, organization: claims.org, workspace: claims.ws };
 }
 
 export const usePlace = () => placeOf(useSyncExternalStore(session.subscribe, session.peek));
+
+/** Whose the page is and of which workspace. Nothing that was shown or typed in one is there in another. */
+export function useWhose(): string {
+    const { person, organization, workspace } = usePlace();
+    const now = `${person} ${organization} ${workspace}`;
+    const [known, setKnown] = useState(now);
+    // Whoever signs out is on their way to the door, and sees what they saw until they are there.
+    if (person !== undefined && now !== known) setKnown(now);
+    return known;
+}
+
+/** The settings of the organization, for whoever may change them: nobody else is told. */
+export function useSettings() {
+    const may = useMay();
+    const id = useOrganization();
+    return useQuery({
+        queryKey: ["settings", id],
+        enabled: may("organization.update"),
+        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/settings", { params: { path: { org_id: id } } })),
+    });
+}
+
+/** Goes to another workspace, with the tokens for it: what was known of the one before is forgotten. */
+export function enter(tokens: Schemas["TokenSet"]) {
+    queries.clear();
+    session.begin(tokens, false);
+}
 
 export function useMe() {
     return useQuery({ queryKey: ["me"], queryFn: () => read(api.GET("/api/v1/auth/me")), staleTime: 60_000 });

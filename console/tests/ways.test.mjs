@@ -570,6 +570,100 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await page.getByRole("gridcell").first().waitFor();
     }));
 
+test("a question is put to the planner that is chosen", (context) =>
+    visit(context, async (page) => {
+        const { token } = await owner();
+        const choose = async (planners) => {
+            const answer = await fetch(`${server.url}/api/v1/prompts/planners`, {
+                method: "PUT",
+                headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+                body: JSON.stringify({ planners }),
+            });
+            assert.ok(answer.ok, await answer.text());
+        };
+        const planner = page.getByLabel("Answered by");
+        const told = page.waitForResponse("**/api/v1/prompts/planners");
+        await signIn(page, server.url, "owner@acme.example");
+        await told;
+        // Where there is one there is nothing to choose.
+        assert.equal(await planner.count(), 0);
+
+        // The first answers, and nothing leaves for the other.
+        await choose([{ kind: "embedded" }, { kind: "anthropic", model: "claude-for-acme", api_key: "of nobody" }]);
+        await page.reload();
+        await planner.selectOption({ label: "This server's own rules" });
+        assert.deepEqual(await planner.getByRole("option").allTextContents(), [
+            "The first that can",
+            "This server's own rules",
+            "claude-for-acme",
+        ]);
+        const asked = page.waitForRequest("**/api/v1/prompts/execute");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        assert.equal((await asked).postDataJSON().ai_model, "embedded");
+        await page.getByRole("region", { name: "How many orders per region?" }).getByRole("gridcell").first().waitFor();
+        await choose([]);
+    }));
+
+test("what was asked is shown to nobody else, and in no other workspace", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Aside" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        const question = page.getByLabel("Question");
+        const answer = page.getByRole("region", { name: "How many customers are there?" });
+        const ask = async () => {
+            await question.fill("How many customers are there?");
+            await page.keyboard.press("Enter");
+            await answer.getByRole("gridcell").first().waitFor();
+        };
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        const room = place.locator(".soft");
+        await holds(async () => assert.match(await room.textContent(), /\w/));
+        const first = await room.textContent();
+        const goTo = async (name) => {
+            await place.click();
+            await page.getByRole("menuitem", { name, exact: true }).click();
+            await holds(async () => assert.equal(await room.textContent(), name));
+        };
+        await ask();
+        await goTo("Aside");
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        assert.equal(await answer.count(), 0);
+        await goTo(first);
+        await ask();
+
+        // The page is not loaded anew between the two.
+        await page.getByRole("button", { name: "Your account" }).click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await page.getByLabel("E-mail").fill("viewer@acme.example");
+        await page.getByLabel("Password", { exact: true }).fill("Demo-pass-1");
+        await page.getByRole("button", { name: "Sign in", exact: true }).click();
+        await question.waitFor();
+        assert.equal(await question.inputValue(), "");
+        assert.equal(await answer.count(), 0);
+    }));
+
+test("nobody goes to another workspace from something that is not saved", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Beside" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/new`);
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        const room = place.locator(".soft");
+        await holds(async () => assert.match(await room.textContent(), /\w/));
+        const here = await room.textContent();
+        await page.getByLabel("Name", { exact: true }).fill("Not yet");
+        await place.click();
+        await page.getByRole("menuitem", { name: "Beside", exact: true }).click();
+        await page.getByText("Something here is not saved.").waitFor();
+        assert.equal(await room.textContent(), here);
+        assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Not yet");
+        await page.getByLabel("Name", { exact: true }).fill("");
+    }));
+
 test("what the data means is said, asked by, put right and deleted", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
@@ -746,6 +840,16 @@ test("a policy is checked while it is typed, set, and seen as another person", (
             .waitFor();
     }));
 
+test("who may not change policies is not led to trying them out", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.goto(`${server.url}/policies`);
+        await page.getByRole("link", { name: "Customers of one's own region" }).click();
+        await page.getByRole("navigation", { name: "Parts" }).waitFor();
+        // It stands there until the server has told what they may do.
+        await page.getByRole("link", { name: /^What if/ }).waitFor({ state: "detached" });
+    }));
+
 test("what a policy did is told for one person and one time", (context) =>
     visit(context, async (page) => {
         // Two are answered under it.
@@ -869,7 +973,7 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
 
         const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
         await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
-        await page.getByLabel("to the end of").fill("2090-03-01");
+        await page.getByLabel("until the end of").fill("2090-03-01");
         await page.getByRole("button", { name: "Assign" }).click();
         await roles
             .getByRole("listitem")
@@ -918,6 +1022,25 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
         const details = (action) => entries.find((entry) => entry.action === action)?.details;
         assert.equal(details("user.update_status")?.reason, "Left the project");
         assert.equal(details("user.delete")?.erased, true);
+    }));
+
+test("a role is given in the workspaces of this organization, and of no other", (context) =>
+    visit(context, async (page) => {
+        // As for somebody who is in two.
+        await page.route(/\/api\/v1\/workspaces\?/, async (route) => {
+            const answer = await (await route.fetch()).json();
+            const [first] = answer.data.workspaces;
+            answer.data.workspaces.push({ ...first, id: 999, organization_id: 999, name: "Of another" });
+            answer.data.total_count += 1;
+            await route.fulfill({ json: answer });
+        });
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("link", { name: "Victor Viewer", exact: true }).click();
+        const rooms = page.getByLabel("Where", { exact: true }).getByRole("option");
+        // Not before the workspaces are there.
+        await rooms.nth(1).waitFor({ state: "attached" });
+        assert.ok(!(await rooms.allTextContents()).includes("Of another"));
     }));
 
 test("what is not saved is not lost without a question", (context) =>
@@ -1234,6 +1357,30 @@ test("a proved domain whose record is gone says what to publish again", (context
         await page.getByText("rivergen-verification=1").waitFor();
         await page.getByLabel("People of this domain may join by themselves").waitFor();
         await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
+    }));
+
+test("an address of the door leads to no other server", (context) =>
+    visit(context, async (page) => {
+        for (const to of ["https://evil.example/", "//evil.example/", "/\\evil.example/", "/.//evil.example/"]) {
+            await page.goto(`${server.url}/sign-in?${new URLSearchParams({ to })}`);
+            assert.equal(await page.getByRole("link", { name: "Sign up" }).getAttribute("href"), "/sign-up", to);
+            await page.getByLabel("E-mail").fill("viewer@acme.example");
+            await page.getByLabel("Password", { exact: true }).fill("Demo-pass-1");
+            await page.getByRole("button", { name: "Sign in", exact: true }).click();
+            await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+            assert.equal(page.url(), `${server.url}/`, to);
+        }
+        // Nor does what somebody else has put where it is kept.
+        await page.evaluate(() => {
+            localStorage.setItem("mailed", JSON.stringify({ to: "//evil.example/", until: Date.now() + 60_000 }));
+        });
+        await page.route("**/api/v1/auth/verify-email", (route) =>
+            route.fulfill({ json: { success: true, data: {}, message: "" } }),
+        );
+        await page.goto(`${server.url}/verify-email?token=any`);
+        await page.getByRole("button", { name: "Confirm" }).click();
+        await page.getByText("Address confirmed").waitFor();
+        assert.equal(await page.getByRole("link", { name: "Sign in" }).getAttribute("href"), "/sign-in");
     }));
 
 test("who signs up or has forgotten the password goes on to the application", async (context) => {
@@ -1703,8 +1850,23 @@ test("a picture of one's own stands where one is named, until it is removed", (c
         const picture = page.getByRole("button", { name: "Your account" }).locator("img");
         await page.getByLabel("Another picture").setInputFiles(LOGO);
         await picture.waitFor();
-        await page.getByRole("button", { name: "Remove the picture" }).click();
+        const remove = page.getByRole("button", { name: "Remove the picture" });
+        await remove.click();
         await picture.waitFor({ state: "detached" });
+
+        // One that is elsewhere is looked up by nobody's browser, which would complain of it, and can be removed.
+        const login = { email: "developer@acme.example", password: "Demo-pass-1" };
+        const { access_token: token } = await post("/api/v1/auth/login", login);
+        const kept = await fetch(`${server.url}/api/v1/auth/me/profile`, {
+            method: "PUT",
+            headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+            body: JSON.stringify({ profile_image_url: "https://pictures.example/dana.png" }),
+        });
+        assert.ok(kept.ok, await kept.text());
+        await page.reload();
+        await remove.click();
+        await remove.waitFor({ state: "detached" });
+        assert.equal(await picture.count(), 0);
     }));
 
 test("a token is made, named anew and revoked", (context) =>
@@ -1734,9 +1896,33 @@ test("who may register applications is said in the settings, and kept", (context
         await page.getByText("Saved.").waitFor();
         await page.reload();
         await holds(async () => assert.equal(await who.inputValue(), "everyone"));
+
+        // The settings say where; members do it there, and find nothing that is not open to them.
+        const where = await page.getByRole("link", { name: /\/organization\/applications\/new$/ }).textContent();
+        await visit(context, async (member) => {
+            await signIn(member, server.url, "viewer@acme.example");
+            await member.goto(where);
+            await member.getByLabel("Name", { exact: true }).fill("Of a member");
+            await member.getByLabel("Redirect addresses").fill("https://member.acme.example/callback");
+            await member.getByLabel(/^Members are not asked/).waitFor({ state: "detached" });
+            await member.getByRole("button", { name: "Register" }).click();
+            await member.getByText("shown this once").waitFor();
+            await member.getByText("From here on your administrators look after it.").waitFor();
+        });
+
+        const register = page.getByRole("link", { name: "Register an application" });
+        await who.selectOption({ label: "Nobody" });
+        await page.getByRole("button", { name: "Save" }).click();
+        await page.getByText("Saved.").waitFor();
+        await page.goto(`${server.url}/organization/applications`);
+        await page.getByRole("link", { name: "Of a member" }).waitFor();
+        await register.waitFor({ state: "detached" });
+        await page.goto(`${server.url}/organization?tab=security`);
         await who.selectOption({ label: "Who may manage them" });
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
+        await page.goto(`${server.url}/organization/applications`);
+        await register.first().waitFor();
     }));
 
 test("several workspaces are tried out, and made", (context) =>

@@ -5,9 +5,9 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { CornerDownLeft, Database, History, MessageSquareText, SquareTerminal, X } from "lucide-react";
 import { type KeyboardEvent, Suspense, lazy, useEffect, useMemo, useRef, useState } from "react";
 import { api, read } from "../api/client";
-import { useSources } from "../choices";
-import { useMay } from "../standing";
-import { Button, Check, Empty, Page, Problem, Skeleton } from "../ui/basics";
+import { EMBEDDED, usePlanners, useSources } from "../choices";
+import { useMay, useWhose } from "../standing";
+import { Button, Check, Empty, Filter, Page, Problem, Skeleton } from "../ui/basics";
 import type { Cell } from "../ui/grid";
 import type { Answer } from "./answer";
 import { type Running, RunningCard, RunningQuestion, Stages, answered, useRun, useSeconds } from "./running";
@@ -18,22 +18,29 @@ const answerCard = () => import("./answer");
 const AnswerCard = lazy(async () => ({ default: (await answerCard()).AnswerCard }));
 const NotAnswered = lazy(async () => ({ default: (await import("./not-answered")).NotAnswered }));
 
-/** The answers of this visit; they outlive a change of page, and are gone with the tab. */
-const kept: {
+type Kept = {
     answers: Answer[];
     question: string;
     sql: string;
     mode: "words" | "sql";
     chosen?: number[];
     follows?: Answer;
-} = {
-    answers: [],
-    question: "",
-    sql: "",
-    mode: "words",
+    /** The one planner that is asked. */
+    planner?: string;
 };
 
+let last: { whose: string; kept: Kept } | undefined;
+
+/** The answers of this visit. They outlive a change of page, and are gone with the tab, and where somebody else is signed in or
+ * in another workspace: what is under way until then comes to nobody. */
+function keptOf(whose: string): Kept {
+    if (last?.whose !== whose) last = { whose, kept: { answers: [], question: "", sql: "", mode: "words" } };
+    return last.kept;
+}
+
 export function Ask() {
+    const whose = useWhose();
+    const [kept] = useState(() => keptOf(whose));
     const search = useSearch({ strict: false }) as { q?: string; sql?: string; sources?: string };
     const may = useMay();
     const sources = useSources();
@@ -52,7 +59,10 @@ export function Ask() {
     /** The answer from which the next question goes on, and says only what is different. */
     const [follows, setFollows] = useState(kept.follows);
     const box = useRef<HTMLTextAreaElement>(null);
-    Object.assign(kept, { answers, question, sql, mode, chosen, follows });
+    const planners = usePlanners();
+    const [wanted, setWanted] = useState(kept.planner);
+    const planner = wanted !== undefined && planners.includes(wanted) ? wanted : undefined;
+    Object.assign(kept, { answers, question, sql, mode, chosen, follows, planner: wanted });
     const selected = useMemo(
         () =>
             (chosen ?? all.slice(0, 10).map((source) => source.id)).filter((id) =>
@@ -134,11 +144,11 @@ export function Ask() {
                         prompt_text: text,
                         selected_data_source_ids: asked,
                         follows_execution_id: before?.execution,
+                        ai_model: planner,
                     },
                 }),
             );
-            const answer = await answered(begun, text, asked, signal, onStep);
-            return { ...answer, goesOn: before?.execution !== undefined };
+            return answered(begun, text, asked, signal, onStep);
         });
     const query = () =>
         sql.trim() &&
@@ -319,6 +329,19 @@ export function Ask() {
                                 );
                             })}
                         </div>
+                        {mode === "words" && planners.length > 1 && (
+                            <Filter
+                                label="Answered by"
+                                value={planner ?? ""}
+                                onValue={(name) => setWanted(name || undefined)}
+                                options={[
+                                    ["", "The first that can"],
+                                    ...planners.map(
+                                        (name) => [name, name === EMBEDDED ? "This server's own rules" : name] as const,
+                                    ),
+                                ]}
+                            />
+                        )}
                         {mode === "sql" && (
                             <Check label="Plan only" checked={dry} onChange={(event) => setDry(event.target.checked)} />
                         )}

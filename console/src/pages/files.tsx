@@ -5,7 +5,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, checked, read, save, send } from "../api/client";
-import { useWorkspaces } from "../choices";
+import { named, useWorkspacesHere } from "../choices";
 import { queries } from "../queries";
 import { useMay } from "../standing";
 import { ActionButton, ActionForm, useAction } from "../ui/action";
@@ -32,6 +32,7 @@ import { Loaded } from "../ui/loaded";
 import { Parts } from "../ui/parts";
 import { PersonName } from "../ui/person-choice";
 import { tell } from "../ui/tell";
+import { WorkspaceName } from "../ui/workspace-name";
 
 const object = (name: string) => `/api/v1/storage/objects/${name.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -277,7 +278,7 @@ function Links() {
 function Shares() {
     const [folder, setFolder] = useState("");
     const [workspace, setWorkspace] = useState("");
-    const workspaces = useWorkspaces();
+    const workspaces = useWorkspacesHere();
     const share = useAction(
         () =>
             read(
@@ -307,12 +308,7 @@ function Shares() {
                             required
                             value={workspace}
                             onValue={setWorkspace}
-                            options={[
-                                ["", "Choose…"],
-                                ...(workspaces.data?.workspaces ?? []).map(
-                                    (each) => [String(each.id), each.name] as const,
-                                ),
-                            ]}
+                            options={[["", "Choose…"], ...named(workspaces)]}
                         />
                     </div>
                 </ActionForm>
@@ -331,9 +327,7 @@ function Shares() {
                     { head: "Folder", cell: (each) => <code className="break">{each.prefix}</code> },
                     {
                         head: "With",
-                        cell: (each) =>
-                            workspaces.data?.workspaces.find((room) => room.id === each.workspace_id)?.name ??
-                            `Workspace ${each.workspace_id}`,
+                        cell: (each) => <WorkspaceName id={each.workspace_id} />,
                     },
                     {
                         head: "",

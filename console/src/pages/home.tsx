@@ -6,18 +6,17 @@ import { CheckCircle2, Circle } from "lucide-react";
 import { useState } from "react";
 import { api, read } from "../api/client";
 import { useSources } from "../choices";
-import { queries } from "../queries";
-import { session } from "../session";
-import { useMay, useMe, useOrganization, usePlace } from "../standing";
+import { enter, useMay, useMe, useOrganization, usePlace } from "../standing";
 import { ActionForm, useAction } from "../ui/action";
 import { Card, Page, TextField } from "../ui/basics";
 import { Loaded } from "../ui/loaded";
 import { Ask } from "./ask";
 
 export function Home() {
-    const { organization } = usePlace();
+    const { person, organization } = usePlace();
     const me = useMe();
-    if (me.data && !organization) return <Navigate to="/welcome" />;
+    // Whoever signs out is in none either, and goes elsewhere.
+    if (me.data && person !== undefined && !organization) return <Navigate to="/welcome" />;
     return (
         <div className="stack loose">
             <FirstSteps />
@@ -125,11 +124,7 @@ export function Welcome() {
                 (await read(api.GET("/api/v1/workspaces"))).workspaces.find(
                     (each) => each.organization_id === made.organization.id,
                 )?.id;
-            session.begin(
-                await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace ?? 0 } })),
-                false,
-            );
-            queries.clear();
+            enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace ?? 0 } })));
             void navigate({ to: "/" });
         },
         { inline: true },

@@ -105,7 +105,7 @@ export function ResetPassword() {
 
 export function Invitation() {
     const token = useTaken("token");
-    const navigate = useNavigate();
+    const arrive = useArrival();
     const [signedIn, setSignedIn] = useState<boolean>();
     useEffect(() => void session.token().then((each) => setSignedIn(each !== undefined)), []);
     const preview = useQuery({
@@ -123,8 +123,7 @@ export function Invitation() {
             const tokens = await read(
                 api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: workspace.id } }),
             );
-            session.begin(tokens);
-            void navigate({ to: "/" });
+            arrive(tokens, "/");
         },
         { inline: true },
     );

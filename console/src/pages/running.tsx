@@ -98,6 +98,7 @@ function answerOf(execution: Execution, question: string, sources: number[]): An
         execution: execution.execution_id,
         prompt: execution.prompt_id ?? undefined,
         question,
+        goesOn: execution.follows_execution_id != null,
         sql: execution.generated_query_text ?? undefined,
         explanation: execution.explanation ?? undefined,
         understood: execution.understood as unknown as Answer["understood"],

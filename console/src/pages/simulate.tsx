@@ -11,8 +11,11 @@ import { Chips } from "../ui/chips";
 import { type Cell, Grid } from "../ui/grid";
 import { PersonChoice, personName } from "../ui/person-choice";
 
-/** What is typed until then is none. */
-const ADDRESS = /^(\d{1,3}\.){3}\d{1,3}$|^[\da-f:]*:[\da-f:.]*$/i;
+/** Whether it is an address of a network; what is typed until then is none. */
+const isAddress = (text: string) =>
+    text.includes(":")
+        ? URL.canParse(`http://[${text}]`)
+        : /^\d+(\.\d+){3}$/.test(text) && URL.canParse(`http://${text}`);
 
 export function Simulate() {
     const given = useSearch({ strict: false }) as { user?: string; source?: string; without?: string; with?: string };
@@ -24,7 +27,7 @@ export function Simulate() {
     const [removed, setRemoved] = useState<number[]>(given.without ? [Number(given.without)] : []);
     const [added, setAdded] = useState<number[]>(given.with ? [Number(given.with)] : []);
     const [ip, setIp] = useState("");
-    const from = ADDRESS.test(ip.trim()) ? ip.trim() : undefined;
+    const from = isAddress(ip.trim()) ? ip.trim() : undefined;
     const [sample, setSample] = useState(true);
     const changes =
         removed.length + added.length > 0 ? { remove_policy_ids: removed, add_policy_ids: added } : undefined;
@@ -107,7 +110,11 @@ export function Simulate() {
                 <TextField
                     label="From the address (optional)"
                     placeholder="198.51.100.7"
-                    hint="For policies that look at the network; without one nothing is known of it."
+                    hint={
+                        ip.trim() !== "" && !from
+                            ? "This is no whole address yet, so none is taken."
+                            : "For policies that look at the network; without one nothing is known of it."
+                    }
                     value={ip}
                     onValue={setIp}
                 />

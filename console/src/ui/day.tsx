@@ -12,13 +12,7 @@ export function DayField({ label, day, onDay }: { label: string; day: string; on
     return (
         <label className="row small soft">
             {label}{" "}
-            <input
-                type="date"
-                className="compact"
-                style={{ width: "auto", minHeight: 32 }}
-                value={day}
-                onChange={(event) => onDay(event.target.value)}
-            />
+            <input type="date" className="compact" value={day} onChange={(event) => onDay(event.target.value)} />
         </label>
     );
 }

@@ -6,13 +6,12 @@ import type { ReactNode, RefObject } from "react";
 import { Header, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
 import { api, read } from "../api/client";
 import { useWorkspaces } from "../choices";
-import { queries } from "../queries";
-import { session } from "../session";
-import { useMe, usePlace } from "../standing";
+import { enter, useMe, usePlace } from "../standing";
 import { signOut } from "./person";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
-import { tellError } from "./tell";
+import { tell, tellError } from "./tell";
+import { isUnsaved } from "./unsaved";
 
 /** The button that was pressed, and how. */
 export type Opened = {
@@ -103,12 +102,11 @@ export function OfPlace({ opened }: { opened: Opened }) {
     const me = useMe();
     const workspaces = useWorkspaces();
     const organizations = me.data?.organizations ?? [];
-    const enter = async (id: number) => {
+    const change = async (id: number) => {
         if (id === workspace) return;
+        if (isUnsaved()) return tell("Something here is not saved. Save it, or leave the page, and then go there.");
         try {
-            const tokens = await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } }));
-            session.begin(tokens, false);
-            queries.clear();
+            enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
             void navigate({ to: "/" });
         } catch (error) {
             tellError(error);
@@ -118,7 +116,7 @@ export function OfPlace({ opened }: { opened: Opened }) {
         <Above
             of={opened}
             placement="bottom start"
-            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : void enter(Number(key)))}
+            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : void change(Number(key)))}
         >
             {organizations.map((each) => (
                 <MenuSection key={each.id}>

@@ -43,7 +43,8 @@ export function Picture({
     return (
         <div className="stack">
             <div className="row">
-                {picture && (
+                {/* One that is elsewhere is not loaded: that would tell who looks at it. */}
+                {picture?.startsWith("data:") && (
                     <img
                         src={picture}
                         alt="The picture that it has"

@@ -98,7 +98,7 @@ export function SchemaForm({
             <div className="form-grid">{first.map(field)}</div>
             {others.length > 0 && (
                 <details open={more} onToggle={(event) => setMore(event.currentTarget.open)}>
-                    <summary style={{ cursor: "pointer", padding: "6px 0", fontWeight: 560 }}>More settings</summary>
+                    <summary style={{ padding: "6px 0", fontWeight: 560 }}>More settings</summary>
                     <div className="form-grid" style={{ marginTop: 10 }}>
                         {others.map(field)}
                     </div>

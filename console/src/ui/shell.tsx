@@ -4,7 +4,7 @@ import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search, X } from "lucide-react";
 import { Suspense, lazy, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { session } from "../session";
-import { useMay } from "../standing";
+import { useMay, useWhose } from "../standing";
 import { Button, Note, Skeleton, showActive } from "./basics";
 import { PersonMenu, PlaceMenu } from "./person";
 import { groups } from "./places";
@@ -80,6 +80,7 @@ export function Shell() {
         scrollTo(0, 0);
     }, [pathname]);
     useEffect(() => showActive(document.querySelector<HTMLElement>("main .tabs")), [href]);
+    const whose = useWhose();
     const notice = session.notice();
     const side = (
         <>
@@ -139,6 +140,7 @@ export function Shell() {
                     </div>
                 )}
                 <Suspense
+                    key={whose}
                     fallback={
                         <div className="page">
                             <Skeleton lines={6} />

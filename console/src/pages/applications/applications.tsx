@@ -3,18 +3,17 @@
 import { Link, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
-import { useMay, useOrganization } from "../../standing";
+import { useOrganization } from "../../standing";
 import { Badge, Empty, Page, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { Parts } from "../../ui/parts";
-import { State } from "./pieces";
+import { State, useMayRegister } from "./pieces";
 import { Policy } from "./policy";
 
 export function Applications() {
-    const may = useMay();
     const id = useOrganization();
     const { tab = "registered" } = useSearch({ strict: false }) as { tab?: string };
-    const register = may("oauth_app.manage") && (
+    const register = useMayRegister() && (
         <Link className="button primary" to="/organization/applications/new">
             <Plus size={16} />
             Register an application

@@ -1,6 +1,7 @@
 // What is said of an application when it is registered, and changed later.
 
 import { useState } from "react";
+import { useMay } from "../../standing";
 import { Card, Check, Choices, Field, TextField } from "../../ui/basics";
 import { KeysField } from "./keys";
 import type { Application } from "./pieces";
@@ -72,6 +73,7 @@ export function Fields({
     of: (field: string) => string | undefined;
     isNew?: boolean;
 }) {
+    const may = useMay();
     const set = (change: Partial<Draft>) => onDraft({ ...draft, ...change });
     const flip = (grant: Grant) =>
         set({
@@ -186,16 +188,18 @@ export function Fields({
             <Card title="What it may ask for">
                 <div className="stack">
                     <ScopeChoice scopes={draft.scopes} onScopes={(scopes) => set({ scopes })} error={of("scopes")} />
-                    <Check
-                        label="Members are not asked"
-                        hint="An administrator agrees for everybody, as long as what it asks for only reads."
-                        checked={draft.preapproved}
-                        onChange={(event) => set({ preapproved: event.target.checked })}
-                    />
+                    {may("oauth_app.manage") && (
+                        <Check
+                            label="Members are not asked"
+                            hint="An administrator agrees for everybody, as long as what it asks for only reads."
+                            checked={draft.preapproved}
+                            onChange={(event) => set({ preapproved: event.target.checked })}
+                        />
+                    )}
                 </div>
             </Card>
             <details className="card pad">
-                <summary style={{ cursor: "pointer", fontWeight: 560 }}>More settings</summary>
+                <summary style={{ fontWeight: 560 }}>More settings</summary>
                 <div className="stack" style={{ marginTop: 12 }}>
                     <Lines
                         label="Addresses after a sign-out (optional)"

@@ -3,7 +3,7 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { useOrganization } from "../../standing";
+import { useMay, useOrganization } from "../../standing";
 import { ActionForm, useAction } from "../../ui/action";
 import { Card, Copyable, Page } from "../../ui/basics";
 import { Secret } from "../../ui/secret";
@@ -13,6 +13,7 @@ import { Crumbs } from "./pieces";
 
 export function NewApplication() {
     const id = useOrganization();
+    const maySee = useMay()("oauth_app.read");
     const [draft, setDraft] = useState(BLANK);
     const [made, setMade] = useState<Schemas["CreatedApplication"]>();
     const create = useAction(
@@ -44,13 +45,17 @@ export function NewApplication() {
                     </div>
                 </Card>
                 <div className="form-end">
-                    <Link
-                        className="button primary"
-                        to="/organization/applications/$id"
-                        params={{ id: String(made.id) }}
-                    >
-                        Go on
-                    </Link>
+                    {maySee ? (
+                        <Link
+                            className="button primary"
+                            to="/organization/applications/$id"
+                            params={{ id: String(made.id) }}
+                        >
+                            Go on
+                        </Link>
+                    ) : (
+                        <p className="soft">From here on your administrators look after it.</p>
+                    )}
                 </div>
             </Page>
         );
@@ -60,7 +65,7 @@ export function NewApplication() {
                 action={create}
                 submit="Register"
                 beside={
-                    <Link className="button" to="/organization/applications">
+                    <Link className="button" to={maySee ? "/organization/applications" : "/"}>
                         Cancel
                     </Link>
                 }

@@ -1,7 +1,8 @@
-// What the pages of applications share: the state of one, the way back.
+// What the pages of applications share: the state of one, who may register another, the way back.
 
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../../api/client";
+import { useMay, useSettings } from "../../standing";
 import { Status } from "../../ui/basics";
 
 export type Application = Schemas["OauthApplication"];
@@ -11,10 +12,26 @@ export const State = ({ of }: { of: Application }) => (
     <Status value={of.status === "active" ? "active" : "suspended"} />
 );
 
-export const Crumbs = () => (
-    <>
-        <Link to="/organization">Organization</Link>
-        <span aria-hidden>/</span>
-        <Link to="/organization/applications">Applications</Link>
-    </>
-);
+/** Whether one may register applications. Whoever is not told the settings is taken for one of those whom these say nothing
+ * of. */
+export function useMayRegister(): boolean {
+    const may = useMay();
+    const who = useSettings().data?.settings.oauth_app_creation;
+    return who === "everyone" || (who !== "nobody" && may("oauth_app.manage"));
+}
+
+/** The way back, as far as it is open: members may register an application and not see the others. */
+export function Crumbs() {
+    const may = useMay();
+    return (
+        <>
+            <Link to="/organization">Organization</Link>
+            {may("oauth_app.read") && (
+                <>
+                    <span aria-hidden>/</span>
+                    <Link to="/organization/applications">Applications</Link>
+                </>
+            )}
+        </>
+    );
+}

@@ -35,7 +35,7 @@ export function ScopeChoice({
                 />
             ))}
             <details open={permissions.length > 0}>
-                <summary style={{ cursor: "pointer", padding: "6px 0" }}>
+                <summary style={{ padding: "6px 0" }}>
                     Single permissions {permissions.length > 0 && `(${permissions.length})`}
                 </summary>
                 <Picker held={permissions} onHeld={(held) => onScopes([...scopes.filter(isBroad), ...held])} />

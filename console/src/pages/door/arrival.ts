@@ -9,14 +9,28 @@ import { keepLook, keptLook } from "./look";
 /** Where this browser keeps which provider is on its way back, to have an account there connected. */
 export const CONNECTING = "connecting";
 
+/** A place of this console, as it stands after its origin; none for what leads anywhere else. Addresses can be written by
+ * anybody, and what is kept by other scripts of this origin. */
+export function placeIn(to: unknown): string | undefined {
+    // Browsers read a backslash as a slash, and pass over tabs and line breaks: two at the beginning name another server.
+    if (typeof to !== "string" || !to.startsWith("/") || !URL.canParse(to, location.origin)) return undefined;
+    const { origin, pathname, search, hash } = new URL(to, location.origin);
+    return origin === location.origin && !pathname.startsWith("//") ? pathname + search + hash : undefined;
+}
+
+/** Where somebody wants to who stands at the door, as the address says. */
+export function useDestination(): string | undefined {
+    return placeIn((useSearch({ strict: false }) as { to?: unknown }).to);
+}
+
 /** Where somebody goes who has just come in: where they wanted to, if that is a place of this console. */
 export function useArrival() {
     const navigate = useNavigate();
-    const { to } = useSearch({ strict: false }) as { to?: string };
+    const to = useDestination();
     return (tokens: { access_token: string; expires_in: number; notice?: string | null }, wanted = to) => {
         queries.clear();
         session.begin(tokens);
-        void navigate({ to: wanted?.startsWith("/") && !wanted.startsWith("//") ? wanted : "/" });
+        void navigate({ to: placeIn(wanted) ?? "/" });
     };
 }
 
@@ -25,7 +39,7 @@ export const doorTo = (path: string, to: string | undefined) => (to ? `${path}?t
 
 /** The same, from a page that is on the way itself. */
 export function useDoor() {
-    const { to } = useSearch({ strict: false }) as { to?: string };
+    const to = useDestination();
     return (path: string) => doorTo(path, to);
 }
 
@@ -35,7 +49,7 @@ export const destination = {
         if (to) sessionStorage.setItem("to", to);
         else sessionStorage.removeItem("to");
     },
-    peek: () => sessionStorage.getItem("to") ?? undefined,
+    peek: () => placeIn(sessionStorage.getItem("to")),
 };
 
 /** As long as a mailed link works that somebody asks for at the door, in milliseconds. */
@@ -49,8 +63,8 @@ export const mailed = {
         localStorage.setItem("mailed", JSON.stringify(kept));
     },
     peek(): { to?: string; organization?: string } {
-        const { until = 0, ...kept } = JSON.parse(localStorage.getItem("mailed") ?? "{}");
-        return until > Date.now() ? kept : {};
+        const { until = 0, to, organization } = JSON.parse(localStorage.getItem("mailed") ?? "{}");
+        return until > Date.now() ? { to: placeIn(to), organization } : {};
     },
     forget: () => localStorage.removeItem("mailed"),
 };

@@ -1,15 +1,14 @@
 // The way back in.
 
-import { useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { ActionForm, useAction } from "../../ui/action";
 import { Note, TextField } from "../../ui/basics";
-import { doorTo, mailed } from "./arrival";
+import { doorTo, mailed, useDestination } from "./arrival";
 import { Door } from "./frame";
 
 export function ForgotPassword() {
-    const { to } = useSearch({ strict: false }) as { to?: string };
+    const to = useDestination();
     const [email, setEmail] = useState("");
     const [sent, setSent] = useState(false);
     const ask = useAction(

@@ -10,7 +10,7 @@ import { deviceFingerprint } from "../../device";
 import { withPasskey } from "../../passkey";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
-import { destination, useArrival, useDoor } from "./arrival";
+import { destination, useArrival, useDestination, useDoor } from "./arrival";
 import { Door } from "./frame";
 import { keepLook } from "./look";
 import { SecondFactor, TrustDevice } from "./second-factor";
@@ -30,7 +30,8 @@ export function SignIn() {
     const [password, setPassword] = useState("");
     const [remember, setRemember] = useState(false);
     const conditional = useRef<AbortController>(undefined);
-    const { error: refused, to } = useSearch({ strict: false }) as { error?: string; to?: string };
+    const to = useDestination();
+    const { error: refused } = useSearch({ strict: false }) as { error?: string };
     const providers = useQuery({
         queryKey: ["providers"],
         queryFn: () => read(api.GET("/api/v1/auth/oauth/providers")),

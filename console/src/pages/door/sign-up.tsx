@@ -1,11 +1,10 @@
 // An account of one's own, and the mail that confirms its address.
 
-import { useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api, read } from "../../api/client";
 import { ActionForm, useAction } from "../../ui/action";
 import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
-import { doorTo, mailed, useDoor } from "./arrival";
+import { doorTo, mailed, useDestination, useDoor } from "./arrival";
 import { Door } from "./frame";
 
 export function SignUp() {
@@ -81,7 +80,7 @@ export function SignUp() {
 }
 
 export function CheckMail({ email, token, onBack }: { email: string; token: string; onBack?: () => void }) {
-    const { to } = useSearch({ strict: false }) as { to?: string };
+    const to = useDestination();
     useEffect(() => mailed.keep(to), [to]);
     const again = useAction(
         () => read(api.POST("/api/v1/auth/resend-verification", { body: { temporary_token: token } })),

@@ -39,7 +39,7 @@ export function Mails() {
                             )}
                             {shown.map((mail) => (
                                 <details key={mail.name} className="card pad">
-                                    <summary style={{ cursor: "pointer" }}>
+                                    <summary>
                                         <b className="strong break">{mail.subject}</b>{" "}
                                         <span className="small soft break">
                                             to {mail.to}, <When at={mail.at} />
@@ -52,9 +52,13 @@ export function Mails() {
                             ))}
                             {shown.length === 0 && (
                                 <div className="card">
-                                    <Empty title={data.length === 0 ? "Nothing was mailed yet" : "No mail matches"}>
-                                        Invite somebody, or reset a password, and the mail is here.
-                                    </Empty>
+                                    {data.length === 0 ? (
+                                        <Empty title="Nothing was mailed yet">
+                                            Invite somebody, or reset a password, and the mail is here.
+                                        </Empty>
+                                    ) : (
+                                        <Empty title="No mail matches" />
+                                    )}
                                 </div>
                             )}
                         </>

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { useMay, useOrganization } from "../../standing";
+import { useMay, useOrganization, useSettings } from "../../standing";
 import { Note, Page } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
 import { Parts } from "../../ui/parts";
@@ -17,16 +17,11 @@ export function OrganizationPage() {
     const may = useMay();
     const id = useOrganization();
     const { tab = "general" } = useSearch({ strict: false }) as { tab?: string };
-    const path = { org_id: id };
     const organization = useQuery({
         queryKey: ["organization", id],
-        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}", { params: { path } })),
+        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}", { params: { path: { org_id: id } } })),
     });
-    const settings = useQuery({
-        queryKey: ["settings", id],
-        enabled: may("organization.update"),
-        queryFn: () => read(api.GET("/api/v1/organizations/{org_id}/settings", { params: { path } })),
-    });
+    const settings = useSettings();
     const data = organization.data?.organization;
     return (
         <Page title={data?.name ?? "Organization"} lead="How people sign in here, from where, and for how long." narrow>

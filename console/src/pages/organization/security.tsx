@@ -1,5 +1,6 @@
 // How people sign in to the organization, from where, and for how long.
 
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { useRoles } from "../../choices";
@@ -175,6 +176,16 @@ export function Settings({ settings }: { settings: Values }) {
                     />
                     <SelectField
                         label="Who may register applications"
+                        hint={
+                            value("oauth_app_creation") === "everyone" && (
+                                <>
+                                    Tell them where:{" "}
+                                    <Link to="/organization/applications/new" className="break">
+                                        {location.origin}/organization/applications/new
+                                    </Link>
+                                </>
+                            )
+                        }
                         value={String(value("oauth_app_creation"))}
                         onValue={(next) => set("oauth_app_creation", next)}
                         options={[

@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { named, useWorkspaces } from "../../choices";
+import { named, useWorkspacesHere } from "../../choices";
 import { useOrganization } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Button, Field, SelectField, Status } from "../../ui/basics";
@@ -10,7 +10,7 @@ import { Dialog } from "../../ui/dialog";
 
 export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
     const organization = useOrganization();
-    const workspaces = useWorkspaces();
+    const workspaces = useWorkspacesHere();
     const [text, setText] = useState("");
     const [template, setTemplate] = useState("");
     const [results, setResults] = useState<Schemas["ProvisionResult"][]>();
@@ -80,10 +80,7 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
                     label="With the settings of"
                     value={template}
                     onValue={change(setTemplate)}
-                    options={[
-                        ["", "None"],
-                        ...named(workspaces.data?.workspaces.filter((each) => each.organization_id === organization)),
-                    ]}
+                    options={[["", "None"], ...named(workspaces)]}
                 />
                 {results && (
                     <ul className="list" aria-label="What comes of it" aria-live="polite">

@@ -2,7 +2,7 @@
 
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { useRoles, useWorkspaces } from "../../choices";
+import { named, useRoles, useWorkspacesHere } from "../../choices";
 import { useMay, useOrganization, usePlace } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Card, Empty, Field, Filter, Note, Page, SelectField, Status, TextField, When } from "../../ui/basics";
@@ -13,7 +13,7 @@ export function InvitationsPage() {
     const organization = useOrganization();
     const { workspace } = usePlace();
     const roles = useRoles();
-    const workspaces = useWorkspaces();
+    const workspaces = useWorkspacesHere();
     const [status, setStatus] = useState("pending");
     const [addresses, setAddresses] = useState("");
     const [role, setRole] = useState("");
@@ -102,14 +102,7 @@ export function InvitationsPage() {
                                     ...(roles.data?.roles ?? []).map((each) => [String(each.id), each.name] as const),
                                 ]}
                             />
-                            <SelectField
-                                label="Workspace"
-                                value={room}
-                                onValue={setRoom}
-                                options={(workspaces.data?.workspaces ?? [])
-                                    .filter((each) => each.organization_id === organization)
-                                    .map((each) => [String(each.id), each.name] as const)}
-                            />
+                            <SelectField label="Workspace" value={room} onValue={setRoom} options={named(workspaces)} />
                             <div className="span">
                                 <TextField
                                     label="Message (optional)"

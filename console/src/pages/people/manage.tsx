@@ -108,7 +108,13 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                                 value={heir}
                                 onValue={setHeir}
                             />
-                            <Button kind="danger" onClick={() => setRemoving(true)}>
+                            <Button
+                                kind="danger"
+                                onClick={() => {
+                                    setErasing(false);
+                                    setRemoving(true);
+                                }}
+                            >
                                 Remove…
                             </Button>
                         </span>

@@ -3,12 +3,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { permissionGroup, useRoles, useWorkspaces } from "../../choices";
+import { named, permissionGroup, useRoles, useWorkspacesHere } from "../../choices";
 import { useMay, usePlace } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Badge, Button, Card, Filter, SearchBox, When } from "../../ui/basics";
 import { DayField, midnight } from "../../ui/day";
 import { Loaded } from "../../ui/loaded";
+import { WorkspaceName } from "../../ui/workspace-name";
 
 /** Each permission, with the role that it comes from. */
 export function Permissions({ id }: { id: number }) {
@@ -19,7 +20,7 @@ export function Permissions({ id }: { id: number }) {
     const [room, setRoom] = useState("");
     const [until, setUntil] = useState("");
     const [typed, setTyped] = useState("");
-    const workspaces = useWorkspaces();
+    const workspaces = useWorkspacesHere();
     const held = useQuery({
         queryKey: ["held", id, organization, workspace],
         queryFn: () =>
@@ -59,7 +60,7 @@ export function Permissions({ id }: { id: number }) {
     return (
         <Loaded query={held}>
             {(data) => {
-                const named = (roleId: number) =>
+                const roleName = (roleId: number) =>
                     data.roles.find((each) => each.role_id === roleId)?.role_name ??
                     roles.data?.roles.find((each) => each.id === roleId)?.name ??
                     `role ${roleId}`;
@@ -73,9 +74,13 @@ export function Permissions({ id }: { id: number }) {
                                     <li key={each.id}>
                                         <b className="strong">{each.role_name}</b>
                                         <span className="soft grow">
-                                            {each.workspace_id
-                                                ? `in ${workspaces.data?.workspaces.find((one) => one.id === each.workspace_id)?.name ?? `workspace ${each.workspace_id}`}`
-                                                : "in the whole organization"}
+                                            {each.workspace_id ? (
+                                                <>
+                                                    in <WorkspaceName id={each.workspace_id} />
+                                                </>
+                                            ) : (
+                                                "in the whole organization"
+                                            )}
                                             {each.expires_at && (
                                                 <>
                                                     , until <When at={each.expires_at} />
@@ -98,25 +103,15 @@ export function Permissions({ id }: { id: number }) {
                                                     label="Role"
                                                     value={role}
                                                     onValue={setRole}
-                                                    options={[
-                                                        ["", "A role…"],
-                                                        ...(roles.data?.roles ?? []).map(
-                                                            (each) => [String(each.id), each.name] as const,
-                                                        ),
-                                                    ]}
+                                                    options={[["", "A role…"], ...named(roles.data?.roles)]}
                                                 />
                                                 <Filter
                                                     label="Where"
                                                     value={room}
                                                     onValue={setRoom}
-                                                    options={[
-                                                        ["", "Whole organization"],
-                                                        ...(workspaces.data?.workspaces ?? []).map(
-                                                            (each) => [String(each.id), each.name] as const,
-                                                        ),
-                                                    ]}
+                                                    options={[["", "Whole organization"], ...named(workspaces)]}
                                                 />
-                                                <DayField label="to the end of" day={until} onDay={setUntil} />
+                                                <DayField label="until the end of" day={until} onDay={setUntil} />
                                                 <Button small type="submit" busy={give.busy} disabled={!role}>
                                                     Assign
                                                 </Button>
@@ -147,7 +142,7 @@ export function Permissions({ id }: { id: number }) {
                                                             by{" "}
                                                             {permission.through_public_access
                                                                 ? "public access"
-                                                                : permission.source_role_ids.map(named).join(", ")}
+                                                                : permission.source_role_ids.map(roleName).join(", ")}
                                                         </span>{" "}
                                                         {permission.denied_by_policy && (
                                                             <Badge tone="bad">Denied by an access policy now</Badge>

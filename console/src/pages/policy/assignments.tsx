@@ -3,13 +3,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { CHOICE, usePeople, useRoles, useSources, useWorkspaces } from "../../choices";
+import { CHOICE, named, usePeople, useRoles, useSources, useWorkspacesHere } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Button, Empty, SelectField, When } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 import { List } from "../../ui/list";
 import { PersonChoice, personName } from "../../ui/person-choice";
+import { WorkspaceName } from "../../ui/workspace-name";
 
 const UNBOUND = { data_source_id: "", dataset_id: "", role_id: "", user_id: "", workspace_id: "" };
 
@@ -25,7 +26,7 @@ export function Assignments({ id }: { id: string }) {
     const sources = useSources();
     const roles = useRoles();
     const people = usePeople();
-    const workspaces = useWorkspaces();
+    const workspaces = useWorkspacesHere();
     const tables = useQuery({
         queryKey: ["schemas", Number(form.data_source_id), "names"],
         meta: CHOICE,
@@ -70,7 +71,7 @@ export function Assignments({ id }: { id: string }) {
             ),
         { done: "Removed.", changes },
     );
-    const named = (list: { id: number; name: string }[] | undefined, each: number | null | undefined) =>
+    const nameIn = (list: { id: number; name: string }[] | undefined, each: number | null | undefined) =>
         list?.find((one) => one.id === each)?.name;
     const persons = people.data?.users.map((person) => ({ id: person.id, name: personName(person) }));
     return (
@@ -95,21 +96,20 @@ export function Assignments({ id }: { id: string }) {
                     {
                         head: "Source",
                         cell: (each) =>
-                            named(sources.data?.items, each.data_source_id ?? each.dataset_source_id) ??
+                            nameIn(sources.data?.items, each.data_source_id ?? each.dataset_source_id) ??
                             (each.data_source_id ? `Source ${each.data_source_id}` : "Every source"),
                     },
                     { head: "Table", cell: (each) => each.dataset_name ?? "Every table" },
                     {
                         head: "Workspace",
                         cell: (each) =>
-                            named(workspaces.data?.workspaces, each.workspace_id) ??
-                            (each.workspace_id ? `Workspace ${each.workspace_id}` : "Every workspace"),
+                            each.workspace_id ? <WorkspaceName id={each.workspace_id} /> : "Every workspace",
                     },
                     { head: "Role", cell: (each) => each.role_name ?? "Every role" },
                     {
                         head: "Person",
                         cell: (each) =>
-                            named(persons, each.user_id) ?? (each.user_id ? `User ${each.user_id}` : "Everybody"),
+                            nameIn(persons, each.user_id) ?? (each.user_id ? `User ${each.user_id}` : "Everybody"),
                     },
                     { head: "Since", cell: (each) => <When at={each.applied_at} /> },
                     may("policy.write") && {
@@ -179,12 +179,7 @@ export function Assignments({ id }: { id: string }) {
                             label="Workspace"
                             value={form.workspace_id}
                             onValue={(value) => setForm({ ...form, workspace_id: value })}
-                            options={[
-                                ["", "Every workspace"],
-                                ...(workspaces.data?.workspaces ?? []).map(
-                                    (each) => [String(each.id), each.name] as const,
-                                ),
-                            ]}
+                            options={[["", "Every workspace"], ...named(workspaces)]}
                         />
                     </ActionForm>
                 </Dialog>

@@ -41,19 +41,21 @@ export function PolicyPage() {
                             Who changed it
                         </Link>
                     )}
-                    <Link
-                        className="button"
-                        to="/simulate"
-                        search={{
-                            [isActive ? "without" : "with"]: id,
-                            source: policy.data?.assignments
-                                .map((each) => each.data_source_id ?? each.dataset_source_id)
-                                .find((source) => source != null)
-                                ?.toString(),
-                        }}
-                    >
-                        {isActive ? "What if it were not there?" : "What if it held?"}
-                    </Link>
+                    {may("policy.write") && (
+                        <Link
+                            className="button"
+                            to="/simulate"
+                            search={{
+                                [isActive ? "without" : "with"]: id,
+                                source: policy.data?.assignments
+                                    .map((each) => each.data_source_id ?? each.dataset_source_id)
+                                    .find((source) => source != null)
+                                    ?.toString(),
+                            }}
+                        >
+                            {isActive ? "What if it were not there?" : "What if it held?"}
+                        </Link>
+                    )}
                 </>
             }
         >

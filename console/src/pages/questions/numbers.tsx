@@ -7,6 +7,7 @@ import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { Badge, Card, Empty, Filter, Note, Status, When, count } from "../../ui/basics";
 import { Chart } from "../../ui/chart";
+import { DayField } from "../../ui/day";
 import { Table } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { Figure, QuestionsPart } from "./part";
@@ -73,8 +74,8 @@ export function Numbers() {
                 />
                 {isCustom && (
                     <>
-                        <Day label="From" value={from} onValue={setFrom} />
-                        <Day label="to" value={to} onValue={setTo} />
+                        <DayField label="From" day={from} onDay={setFrom} />
+                        <DayField label="to" day={to} onDay={setTo} />
                     </>
                 )}
             </div>
@@ -101,21 +102,6 @@ export function Numbers() {
                 <Note>Choose the first and the last day, a year apart at most.</Note>
             )}
         </QuestionsPart>
-    );
-}
-
-function Day({ label, value, onValue }: { label: string; value: string; onValue: (value: string) => void }) {
-    return (
-        <label className="row small soft">
-            {label}{" "}
-            <input
-                type="date"
-                className="compact"
-                style={{ width: "auto", minHeight: 32 }}
-                value={value}
-                onChange={(event) => onValue(event.target.value)}
-            />
-        </label>
     );
 }
 

@@ -3,14 +3,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { api, read } from "../../api/client";
-import { useWorkspaces } from "../../choices";
 import { Empty, When, words } from "../../ui/basics";
 import { Table } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 import { PersonName } from "../../ui/person-choice";
+import { WorkspaceName } from "../../ui/workspace-name";
+
+/** As many as the server tells, the newest. */
+const MOST = 100;
 
 export function History({ id }: { id: number }) {
-    const workspaces = useWorkspaces();
     const role = useQuery({
         queryKey: ["role", String(id), "history"],
         queryFn: () => read(api.GET("/api/v1/roles/{role_id}", { params: { path: { role_id: id } } })),
@@ -23,36 +25,46 @@ export function History({ id }: { id: number }) {
                         <Empty title="Nobody has got or lost it yet" />
                     </div>
                 ) : (
-                    <Table
-                        name="History"
-                        items={events.map((event, index) => ({ ...event, index }))}
-                        id={(event) => event.index}
-                        columns={[
-                            {
-                                head: "Person",
-                                cell: (event) => (
-                                    <Link className="strong" to="/people/$id" params={{ id: String(event.user_id) }}>
-                                        <PersonName id={event.user_id} />
-                                    </Link>
-                                ),
-                            },
-                            { head: "What", cell: (event) => words(event.action) },
-                            {
-                                head: "Where",
-                                cell: (event) =>
-                                    event.workspace_id == null
-                                        ? "Whole organization"
-                                        : (workspaces.data?.workspaces.find((room) => room.id === event.workspace_id)
-                                              ?.name ?? `Workspace ${event.workspace_id}`),
-                            },
-                            {
-                                head: "By",
-                                cell: (event) =>
-                                    event.actor_id == null ? "System" : <PersonName id={event.actor_id} />,
-                            },
-                            { head: "When", cell: (event) => <When at={event.created_at} /> },
-                        ]}
-                    />
+                    <>
+                        <Table
+                            name="History"
+                            items={events.map((event, index) => ({ ...event, index }))}
+                            id={(event) => event.index}
+                            columns={[
+                                {
+                                    head: "Person",
+                                    cell: (event) => (
+                                        <Link
+                                            className="strong"
+                                            to="/people/$id"
+                                            params={{ id: String(event.user_id) }}
+                                        >
+                                            <PersonName id={event.user_id} />
+                                        </Link>
+                                    ),
+                                },
+                                { head: "What", cell: (event) => words(event.action) },
+                                {
+                                    head: "Where",
+                                    cell: (event) =>
+                                        event.workspace_id == null ? (
+                                            "Whole organization"
+                                        ) : (
+                                            <WorkspaceName id={event.workspace_id} />
+                                        ),
+                                },
+                                {
+                                    head: "By",
+                                    cell: (event) =>
+                                        event.actor_id == null ? "System" : <PersonName id={event.actor_id} />,
+                                },
+                                { head: "When", cell: (event) => <When at={event.created_at} /> },
+                            ]}
+                        />
+                        {events.length >= MOST && (
+                            <p className="small soft">The newest hundred. The audit log has all.</p>
+                        )}
+                    </>
                 )
             }
         </Loaded>

@@ -3,18 +3,18 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
-import { usePeople, useWorkspaces } from "../../choices";
+import { usePeople } from "../../choices";
 import { useMay } from "../../standing";
 import { ActionButton, useAction } from "../../ui/action";
 import { Empty, When } from "../../ui/basics";
 import { DayField, midnight } from "../../ui/day";
 import { List } from "../../ui/list";
 import { PersonChoice, personName } from "../../ui/person-choice";
+import { WorkspaceName } from "../../ui/workspace-name";
 
 export function Holders({ id }: { id: number }) {
     const may = useMay();
     const people = usePeople();
-    const workspaces = useWorkspaces();
     const [person, setPerson] = useState("");
     const [until, setUntil] = useState("");
     const changes = [["holders", id], ["roles"], ["role", String(id), "history"]];
@@ -49,7 +49,7 @@ export function Holders({ id }: { id: number }) {
                 may("role.assign") && (
                     <>
                         <PersonChoice isCompact label="Person" none="Assign to…" value={person} onValue={setPerson} />
-                        <DayField label="to the end of" day={until} onDay={setUntil} />
+                        <DayField label="until the end of" day={until} onDay={setUntil} />
                         <ActionButton small disabled={!person} action={give} on={undefined}>
                             Assign
                         </ActionButton>
@@ -77,10 +77,7 @@ export function Holders({ id }: { id: number }) {
                 {
                     head: "Where",
                     cell: (each) =>
-                        each.workspace_id
-                            ? (workspaces.data?.workspaces.find((room) => room.id === each.workspace_id)?.name ??
-                              `Workspace ${each.workspace_id}`)
-                            : "Whole organization",
+                        each.workspace_id ? <WorkspaceName id={each.workspace_id} /> : "Whole organization",
                 },
                 { head: "Since", cell: (each) => <When at={each.created_at} /> },
                 { head: "Until", cell: (each) => <When at={each.expires_at} never="removed" /> },

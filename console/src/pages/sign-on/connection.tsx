@@ -1,9 +1,8 @@
 // What is entered here of a registered provider: its name, where it is, its secret or its certificates, whom it signs in.
 
-import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
-import { useOrganization } from "../../standing";
+import { useProvedDomains } from "../../choices";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Card, Choices, Field, PasswordField, TextField, When } from "../../ui/basics";
 import { Toggles } from "../../ui/chips";
@@ -40,16 +39,11 @@ const sent = ({ scopes, metadata_url, slo_url, client_secret, ...draft }: Draft)
 });
 
 export function Connection({ provider }: { provider: Provider }) {
-    const organization = useOrganization();
     const path = { provider_id: provider.id };
     const changes = [["provider", String(provider.id)], ["providers"]];
     const [draft, setDraft] = useState<Draft>({});
     const [chosen, setChosen] = useState<string[]>();
-    const domains = useQuery({
-        queryKey: ["domains", organization],
-        queryFn: () =>
-            read(api.GET("/api/v1/organizations/{org_id}/domains", { params: { path: { org_id: organization } } })),
-    });
+    const domains = useProvedDomains();
     const save = useAction(
         () =>
             read(
@@ -95,7 +89,7 @@ export function Connection({ provider }: { provider: Provider }) {
     return (
         <>
             <details className="card pad">
-                <summary style={{ cursor: "pointer", fontWeight: 560 }}>Name and connection</summary>
+                <summary style={{ fontWeight: 560 }}>Name and connection</summary>
                 <div style={{ marginTop: 12 }}>
                     <ActionForm action={save} submit="Save the connection" disabled={!touched} touched={touched}>
                         <div className="form-grid">
@@ -156,9 +150,9 @@ export function Connection({ provider }: { provider: Provider }) {
                             <Loaded query={domains} lines={1}>
                                 {(data) => (
                                     <Toggles
-                                        options={data.domains
-                                            .filter((each) => each.status === "verified")
-                                            .map(({ domain }) => [domain, domain] as const)}
+                                        options={[...new Set([...data, ...provider.domains])].map(
+                                            (domain) => [domain, domain] as const,
+                                        )}
                                         chosen={chosen ?? provider.domains}
                                         onChosen={setChosen}
                                     />

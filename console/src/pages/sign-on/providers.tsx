@@ -1,29 +1,23 @@
 // The identity providers of an organization, and the ways to connect another.
 
-import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
-import { useMay, useOrganization } from "../../standing";
+import { useProvedDomains } from "../../choices";
+import { useMay } from "../../standing";
 import { Badge, Empty, Note, Page, Status, When, count } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { VENDORS } from "./vendors";
 
 export function Providers() {
     const may = useMay();
-    const organization = useOrganization();
-    const domains = useQuery({
-        queryKey: ["domains", organization],
-        queryFn: () =>
-            read(api.GET("/api/v1/organizations/{org_id}/domains", { params: { path: { org_id: organization } } })),
-    });
-    const proven = domains.data?.domains.some((domain) => domain.status === "verified");
+    const domains = useProvedDomains();
     return (
         <Page
             title="Single sign-on"
             lead="Your people sign in at your own identity provider, and come with their groups."
         >
-            {domains.data && !proven && (
+            {domains.data?.length === 0 && (
                 <Note tone="warn">
                     A provider signs in people of the mail domains that you have verified.{" "}
                     <Link to="/organization" search={{ tab: "domains" }}>

@@ -131,9 +131,7 @@ export function Setup() {
                                             {field("metadata_url", "Address of its metadata", { type: "url" })}
                                             {pasted("metadata_xml", "Or its metadata (XML)")}
                                             <details className="span">
-                                                <summary className="label" style={{ cursor: "pointer" }}>
-                                                    Or by hand
-                                                </summary>
+                                                <summary className="label">Or by hand</summary>
                                                 <div className="form-grid" style={{ marginTop: 10 }}>
                                                     {field("entity_id", "Its entity ID", { span: true })}
                                                     {field("sso_url", "Its sign-in address", {

@@ -128,7 +128,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                     </div>
                 </Card>
                 <details className="card pad">
-                    <summary style={{ cursor: "pointer", fontWeight: 560 }}>Times and limits</summary>
+                    <summary style={{ fontWeight: 560 }}>Times and limits</summary>
                     <div style={{ marginTop: 12 }}>
                         <LimitFields source={source} limits={limits} onLimits={setLimits} error={save.of} />
                     </div>

@@ -159,6 +159,7 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
+            Meaning::Unknown if self.is_of_a_number(here) => self.at += 1,
             Meaning::Unknown if self.is_an_amount(here) => {
                 self.at += 1;
                 self.wait_for_count(here);
@@ -210,6 +211,8 @@ impl Composer<'_> {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
             Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
+            // "students who have friends" asks for nobody.
+            Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
             Cue::Which => {
                 self.intent.which = true;
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
@@ -358,9 +361,16 @@ impl Composer<'_> {
         noun.table.is_none() && (is_flags || !noun.values.is_empty())
     }
 
-    fn time(&mut self, range: TimeRange) {
-        let text = self.text(self.at, self.at + 1);
+    fn time(&mut self, mut range: TimeRange) {
+        let here = self.at;
         self.at += 1;
+        // "in 2014 or after"
+        match self.cue(self.at) {
+            Some(Cue::OrCompare(Comparison::GreaterOrEqual)) => (range.to, self.at) = (None, self.at + 1),
+            Some(Cue::OrCompare(Comparison::LessOrEqual)) => (range.from, self.at) = (None, self.at + 1),
+            _ => {}
+        }
+        let text = self.text(here, self.at);
         let left = Left::Time(None, self.last_table);
         let negated = self.negated.take().is_some();
         self.intent.filters.push(Filter::new(left.clone(), Test::Within(range), negated, text));
@@ -422,8 +432,10 @@ impl Composer<'_> {
     fn owner_behind(&self, mut at: usize) -> Option<TableId> {
         loop {
             let is_for = || self.links[at].text.eq_ignore_ascii_case("for");
+            let of_each = || self.links[at].text.eq_ignore_ascii_case("of each");
             match self.meaning(at)? {
                 Meaning::Cue(Cue::Of) => break,
+                Meaning::Cue(Cue::By) if of_each() => break,
                 Meaning::Cue(Cue::Noise) if is_for() => break,
                 Meaning::Pause | Meaning::Cue(Cue::And | Cue::Noise | Cue::Distinct) => {}
                 Meaning::Noun(noun) if noun.table.is_none_or(|(_, score)| score < noun.column_score) => {}
@@ -431,7 +443,10 @@ impl Composer<'_> {
             }
             at += 1;
         }
-        let owner = self.noun(self.skip_noise(at))?;
+        // "of each document", "of every course"
+        at = self.skip_noise(at);
+        at = self.skip_noise(at + usize::from(self.cue(at) == Some(Cue::By)));
+        let owner = self.noun(at)?;
         owner.table.filter(|(_, score)| *score >= owner.column_score).map(|(table, _)| table)
     }
 

@@ -29,8 +29,10 @@ impl Composer<'_> {
     fn typed_words(&self, at: usize) -> Option<(usize, String)> {
         let first = self.typed_at(at)?;
         let mut end = at + 1;
-        while matches!(self.meaning(at), Some(Meaning::Unknown)) && matches!(self.meaning(end), Some(Meaning::Unknown))
-        {
+        let is_name = |at: usize| self.links.get(at).is_some_and(|link| link.text.starts_with(char::is_uppercase));
+        let is_unknown = |at: usize| matches!(self.meaning(at), Some(Meaning::Unknown));
+        // A name goes on in capitals: "Jetblue Airways affiliated" is none.
+        while is_unknown(at) && is_unknown(end) && (is_name(end) || !is_name(at)) {
             end += 1;
         }
         Some((end, if end == at + 1 { first } else { self.text(at, end) }))
@@ -47,9 +49,11 @@ impl Composer<'_> {
         let mut negated = false;
         let mut equal = false;
         let mut comparison = None;
+        let mut beside = true;
         loop {
             match self.cue(next) {
-                Some(Cue::Noise) => {}
+                // "aged either 32 or 33"
+                Some(Cue::Noise) => beside &= self.links[next].text.eq_ignore_ascii_case("either"),
                 Some(Cue::Is | Cue::Named) => is = true,
                 Some(Cue::Not) => negated = true,
                 Some(Cue::Compare(Comparison::Equal)) => equal = true,
@@ -69,7 +73,7 @@ impl Composer<'_> {
             }
             let comparison = match comparison {
                 Some(comparison) => comparison,
-                None if equal || is || next == self.at => Comparison::Equal,
+                None if equal || is || beside => Comparison::Equal,
                 None => return false,
             };
             // "aged 30 or younger", "year 2005 or later"
@@ -157,7 +161,9 @@ impl Composer<'_> {
             is_word && (link.text.ends_with("ed") || words::is_relation(&link.text))
         };
         let is_verb = is && !equal && self.links.get(next).is_some_and(does);
-        if ((explicit && !is_verb) || is_name)
+        // "what region is Kabul in" asks for it.
+        let is_asked = is && !equal && here.checked_sub(1).is_some_and(|which| self.cue(which) == Some(Cue::Which));
+        if ((explicit && !is_verb && !is_asked) || is_name)
             && let Some((end, text)) = self.typed_words(next)
         {
             self.at = end;

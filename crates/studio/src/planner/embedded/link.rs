@@ -295,8 +295,12 @@ impl Linker<'_> {
                 .map(|token| if token.kind == Kind::Word { token.lower.as_str() } else { "" })
                 .collect();
             let cue = cue::cue(&words.join(" "))?;
-            // "from Rome or younger than 25" is no end of "25 or younger".
-            let compares = || self.tokens.get(at + length).is_some_and(|next| next.lower == "than");
+            // "from Rome or younger than 25" is no end of "25 or younger", nor is "before 2009 or after 2011" of "2009 or after".
+            let compares = || {
+                self.tokens.get(at + length).is_some_and(|next| {
+                    next.lower == "than" || matches!(next.kind, Kind::Number(_) | Kind::Date(_) | Kind::Month(_))
+                })
+            };
             (!matches!(cue, Cue::OrCompare(_)) || !compares()).then_some((length, cue))
         })
     }
@@ -325,7 +329,13 @@ impl Linker<'_> {
             let is_verb =
                 length == 1 && faint && tokens[0].lower.ends_with("ed") && words::is_relation(&tokens[0].lower);
             let is_verb = is_verb || (length == 1 && self.is_verb_of_a_sentence(at, &noun));
-            (!noun.is_empty() && !is_verb).then_some((length, noun))
+            // "the amount of staff" is no sum of money, unless a column is called so.
+            let is_called = |column: &ColumnId| self.schema.words_of(*column).iter().any(|word| word == "amount");
+            let of_things = length == 1
+                && tokens[0].lower == "amount"
+                && self.tokens.get(at + 1).is_some_and(|next| next.lower == "of")
+                && !noun.columns.iter().any(is_called);
+            (!noun.is_empty() && !is_verb && !of_things).then_some((length, noun))
         })
     }
 

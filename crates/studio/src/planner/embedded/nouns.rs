@@ -281,6 +281,12 @@ impl Composer<'_> {
             self.measure(mention, here);
             return;
         }
+        // "membership level" for `level_of_membership`: both words are of the one column.
+        let beside = here.checked_sub(1).and_then(|before| self.noun(before));
+        let is_same = beside.is_some_and(|noun| noun.table.is_none() && noun.columns == mention.columns);
+        if is_same && self.intent.columns.last().is_some_and(|last| last.columns == mention.columns) {
+            self.intent.columns.pop();
+        }
         if self.condition(&mut mention, here) || self.is_of_the_value_before(&mention, here) {
             return;
         }

@@ -69,6 +69,12 @@ impl Composer<'_> {
             }
             self.at = again;
         }
+        // "the names of the documents and the number of paragraphs in each": they are the groups.
+        let named = !self.intent.columns.is_empty() || !self.intent.subjects.is_empty();
+        let ends = matches!(self.meaning(self.skip_noise(self.at)), None | Some(Meaning::Pause));
+        if !grouped && every_one(&word) && ends && named && !self.intent.measures.is_empty() {
+            return;
+        }
         // The unknown word behind it is reported by itself.
         if !grouped && !matches!(self.meaning(self.skip_noise(self.at)), Some(Meaning::Unknown)) {
             self.leave(here);
@@ -225,7 +231,18 @@ impl Composer<'_> {
     }
 
     pub(super) fn sort_by(&mut self, here: usize) {
-        let start = self.skip_noise(self.at);
+        // "ordered by ascending age"
+        if let Some(Cue::Sorted(direction)) = self.cue(self.at) {
+            self.intent.sort_direction = Some(direction);
+            self.at += 1;
+        }
+        let mut start = self.skip_noise(self.at);
+        // "ordered by the number of floors": a number that each has.
+        let counted = self.skip_noise(start + 1);
+        if self.cue(start) == Some(Cue::Count) && self.has_number(counted) {
+            start = counted;
+        }
+        self.at = start;
         if let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
             return;
@@ -247,6 +264,13 @@ impl Composer<'_> {
             None if matches!(self.meaning(start), Some(Meaning::Unknown)) => {}
             _ => self.leave(here),
         }
+    }
+
+    /// Only a number of rows is named here, and no thing.
+    fn has_number(&self, at: usize) -> bool {
+        self.noun(at).is_some_and(|noun| {
+            noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column))
+        })
     }
 
     /// "top 5", "bottom three", "first 10", "last order"
@@ -288,7 +312,13 @@ impl Composer<'_> {
             self.set_rank(direction, RankBy::Quality(quality), here);
             return;
         }
-        let start = self.skip_noise(self.at);
+        let mut start = self.skip_noise(self.at);
+        // "the smallest amount of staff"
+        let counts = self.is_an_amount(start);
+        if counts || self.is_of_a_number(start) {
+            start = self.skip_noise(start + 1);
+            self.at = start;
+        }
         if let Some(measure) = self.measure_ahead() {
             self.silence(measure);
             self.set_rank(direction, RankBy::Measure(measure), here);
@@ -307,7 +337,8 @@ impl Composer<'_> {
                 self.last_table = Some(table);
                 let text = self.text(start, self.at);
                 let said = self.text(here, here + 1).to_lowercase();
-                let says_how_many = said.ends_with("number of")
+                let says_how_many = counts
+                    || said.ends_with("number of")
                     || matches!(said.as_str(), "most" | "the most" | "least" | "the least" | "fewest" | "the fewest");
                 // "the order amount": the table is only the owner of what follows.
                 let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| {
@@ -392,4 +423,9 @@ impl Composer<'_> {
         };
         self.set_rank(direction, by, here);
     }
+}
+
+/// "each", "in each", "for each": of what was named before, where nothing follows.
+fn every_one(cue: &str) -> bool {
+    cue.ends_with("each") || cue.ends_with("every")
 }

@@ -44,10 +44,27 @@ impl Composer<'_> {
         is_for && measured
     }
 
+    /// "the smallest amount of horsepower": the word adds nothing to the number behind it.
+    pub(super) fn is_of_a_number(&self, here: usize) -> bool {
+        let Some(link) = self.links.get(here) else { return false };
+        let word = words::singular(&link.text.to_lowercase());
+        let of_number = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| {
+            noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column))
+        });
+        matches!(word.as_str(), "amount" | "value" | "level")
+            && matches!(self.meaning(here), Some(Meaning::Unknown))
+            && self.cue(here + 1) == Some(Cue::Of)
+            && of_number
+    }
+
     /// "the amount of products": how many there are.
     pub(super) fn is_an_amount(&self, here: usize) -> bool {
         let of_things = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| noun.plural && noun.table.is_some());
-        self.links[here].text.eq_ignore_ascii_case("amount") && self.cue(here + 1) == Some(Cue::Of) && of_things
+        let is_amount = self.links.get(here).is_some_and(|link| link.text.eq_ignore_ascii_case("amount"));
+        is_amount
+            && matches!(self.meaning(here), Some(Meaning::Unknown))
+            && self.cue(here + 1) == Some(Cue::Of)
+            && of_things
     }
 
     /// "… per region"; "across all regions" is one group.

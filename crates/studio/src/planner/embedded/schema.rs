@@ -58,6 +58,9 @@ pub(super) struct Schema<'a> {
 /// Two words whose first letters, as many as these, are not the same are forms of no one word.
 const STEM: usize = 3;
 
+/// What the name is worth by which others refer to a thing.
+const ROLE: f64 = 0.7;
+
 /// More readings than this are nothing to choose from.
 const MOST_CHOICES: usize = 10;
 
@@ -140,6 +143,7 @@ impl<'a> Schema<'a> {
             }
         }
         schema.edges = schema.find_edges();
+        schema.name_roles();
         schema.name_keys();
         schema.name_layer();
         schema
@@ -165,6 +169,22 @@ impl<'a> Schema<'a> {
             }
         }
         self
+    }
+
+    /// "students", where others refer by `student_id` to what is called otherwise, and nothing else is called so.
+    fn name_roles(&mut self) {
+        for edge in self.edges.clone() {
+            let mut words = self.words_of(edge.from);
+            let is_key = words.pop().is_some_and(|last| TYPE_WORDS.contains(&last.as_str()));
+            let others = self.edges.iter().any(|other| {
+                let own = self.words_of(other.from);
+                other.to.table != edge.to.table && own.len() == words.len() + 1 && own.starts_with(&words)
+            });
+            let is_taken = self.table_names.iter().any(|name| name.words == words && name.score >= ROLE);
+            if is_key && !words.is_empty() && !others && !is_taken && edge.from.table != edge.to.table {
+                self.table_names.push(Name { of: edge.to.table, words, score: ROLE });
+            }
+        }
     }
 
     /// "ids" of aircraft are `aid`: what identifies a row is called so, and by the last word of its name.

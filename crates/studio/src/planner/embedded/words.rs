@@ -37,6 +37,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["occurred", "happened"],
     &["birth", "born"],
     &["age", "aged"],
+    &["weight", "weigh"],
+    &["sex", "gender"],
 ];
 
 /// What names of columns and tables are short for.
