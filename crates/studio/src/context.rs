@@ -14,10 +14,12 @@ use rivergen_runs::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::planner::{ColumnContext, ColumnType, Context, Dialect, Layer, MOST_VALUES, TableContext};
+use crate::planner::{ColumnContext, ColumnType, Context, Dialect, FEW_VALUES, Layer, MOST_VALUES, TableContext};
 
 /// A text of more bytes is nothing that people say.
 const LONGEST_VALUE: usize = 100;
+/// Values of a table's columns together: names beyond these are not known, kinds and states are.
+const MOST_OF_A_TABLE: usize = 5_000;
 /// Looking for values must not hold up a question: of all columns together.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
 /// Of one column, which then has no vocabulary.
@@ -127,7 +129,7 @@ async fn values_of(
 ) -> Arc<Vec<Vec<String>>> {
     let key = (table.source_id, table.governance());
     let look = async {
-        let mut values = Vec::new();
+        let (mut values, mut known) = (Vec::new(), 0);
         for column in table.visible_columns() {
             let is_vocabulary = ColumnType::from(&column.arrow_type) == ColumnType::Text
                 && !table.decision.masks.contains_key(&column.name);
@@ -135,7 +137,12 @@ async fn values_of(
                 true => distinct(engine, caller, catalogue, &table.name, &column.name).await?,
                 false => None,
             };
-            values.push(found.unwrap_or_default());
+            let mut found = found.unwrap_or_default();
+            if found.len() > FEW_VALUES && known + found.len() > MOST_OF_A_TABLE {
+                found.clear();
+            }
+            known += found.len();
+            values.push(found);
         }
         Ok::<_, Error>(Arc::new(values))
     };

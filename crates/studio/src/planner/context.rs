@@ -102,7 +102,7 @@ pub struct ColumnContext {
 pub const MOST_VALUES: usize = 1_000;
 
 /// With more than this they are names rather than kinds: known when they are said, and not told of.
-const FEW_VALUES: usize = 50;
+pub const FEW_VALUES: usize = 50;
 
 impl ColumnContext {
     /// Its values are known and few, as kinds and states are.

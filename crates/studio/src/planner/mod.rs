@@ -27,7 +27,7 @@ pub use chat::{
     ChatPlanner, ChatSettings, LocalInference, LocalPlanner, LocalSettings, Message, Meter, ModelFile, ModelFileError,
     NotSaid, Protocol, Role, Said, Unheard,
 };
-pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, MOST_VALUES, TableContext, Turn};
+pub use context::{ColumnContext, ColumnType, Context, Dialect, Example, FEW_VALUES, MOST_VALUES, TableContext, Turn};
 pub use embedded::EmbeddedPlanner;
 pub use layer::{ColumnPlace, Join, Layer, Metric, Synonym};
 pub use metric::MetricError;
