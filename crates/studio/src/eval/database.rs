@@ -175,11 +175,11 @@ impl Database {
 
     /// What SQL of a planner's answers.
     pub(super) async fn run(&self, sql: &str) -> Result<Answer, Failed> {
-        let batches = self.engine.sql(sql).await?.collect().await?;
+        let frame = self.engine.sql(sql).await?;
+        // An answer without a row has its columns all the same.
+        let width = frame.schema().fields().len();
         let mut rows = Vec::new();
-        let mut width = 0;
-        for batch in &batches {
-            width = batch.num_columns();
+        for batch in &frame.collect().await? {
             json::append_rows(batch, &mut rows).map_err(|error| error.to_string())?;
         }
         let columns = (0..width).map(|column| rows.iter().map(|row| of_json(&row[column])).collect()).collect();
