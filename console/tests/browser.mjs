@@ -124,6 +124,22 @@ export async function signIn(page, url, email, password = "Demo-pass-1") {
     await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
 }
 
+/**
+ * Notes what the page sends from now on; the function that comes of it tells the bodies. The browser itself does not tell what is
+ * in a request that is made as a stream.
+ */
+export async function noteBodies(page) {
+    await page.evaluate(() => {
+        const { fetch } = window;
+        window.bodies = [];
+        window.fetch = async (request, ...rest) => {
+            window.bodies.push(`${request.url} ${await request.clone().text()}`);
+            return fetch(request, ...rest);
+        };
+    });
+    return () => page.evaluate(() => window.bodies);
+}
+
 /** What the browser complained of: errors of scripts, and what the policy of the page refused. */
 export function complaints(page) {
     const heard = [];

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { after, before, test } from "node:test";
-import { PATIENCE, complaints, demo, holds, inMail, launch, linkTo, signIn } from "./browser.mjs";
+import { PATIENCE, complaints, demo, holds, inMail, launch, linkTo, noteBodies, signIn } from "./browser.mjs";
 
 const root = new URL("../../", import.meta.url).pathname;
 const postgres = process.env.RIVERGEN_TEST_POSTGRES_URL;
@@ -589,7 +589,7 @@ test("a question is put to the planner that is chosen", (context) =>
         assert.equal(await planner.count(), 0);
 
         // The first answers, and nothing leaves for the other.
-        await choose([{ kind: "embedded" }, { kind: "anthropic", model: "claude-for-acme", api_key: "of nobody" }]);
+        await choose([{ kind: "embedded" }, { kind: "anthropic", model: "claude-for-acme", api_key: "of-nobody" }]);
         await page.reload();
         await planner.selectOption({ label: "This server's own rules" });
         assert.deepEqual(await planner.getByRole("option").allTextContents(), [
@@ -597,11 +597,12 @@ test("a question is put to the planner that is chosen", (context) =>
             "This server's own rules",
             "claude-for-acme",
         ]);
-        const asked = page.waitForRequest("**/api/v1/prompts/execute");
+        const bodies = await noteBodies(page);
         await page.getByLabel("Question").fill("How many orders per region?");
         await page.keyboard.press("Enter");
-        assert.equal((await asked).postDataJSON().ai_model, "embedded");
         await page.getByRole("region", { name: "How many orders per region?" }).getByRole("gridcell").first().waitFor();
+        const asked = (await bodies()).find((body) => body.includes("/prompts/execute "));
+        assert.ok(asked.includes('"ai_model":"embedded"'), asked);
         await choose([]);
     }));
 
@@ -958,7 +959,7 @@ test("every refused row of an import is told", (context) =>
 
 test("somebody is added, named, lent a role, suspended and erased", (context) =>
     visit(context, async (page) => {
-        const email = "ada@people.example";
+        const email = "countess@people.example";
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/people`);
         await page.getByRole("button", { name: "Add…" }).click();
@@ -1532,18 +1533,19 @@ test("an application proves itself by a key, and its private key stays with it",
         await page.getByLabel("Name", { exact: true }).fill("Nightly");
         await page.getByLabel("Redirect addresses").fill("https://nightly.acme.example/callback");
         await page.getByLabel("By a key of its own").check();
-        const sent = [];
-        page.on("request", (request) => request.method() === "POST" && sent.push(request.postData() ?? ""));
+        const bodies = await noteBodies(page);
         await page.getByLabel("Its public keys").fill(jwk(pair.privateKey, "first"));
         await page.getByRole("button", { name: "Register" }).click();
         await page.getByText("This holds a private key.").first().waitFor();
-        assert.ok(!sent.some((body) => body.includes(pair.privateKey.export({ format: "jwk" }).d)));
         await page.getByLabel("Its public keys").fill(jwk(pair.publicKey, "first"));
         await page.getByRole("button", { name: "Register" }).click();
         await page.getByRole("link", { name: "Go on" }).click();
         await page.getByRole("heading", { name: "Public keys" }).waitFor();
         await page.getByText("first", { exact: true }).waitFor();
         assert.equal(await page.getByRole("heading", { name: "Secrets" }).count(), 0);
+        const sent = await bodies();
+        assert.ok(sent.some((body) => body.includes(pair.publicKey.export({ format: "jwk" }).x)));
+        assert.ok(!sent.some((body) => body.includes(pair.privateKey.export({ format: "jwk" }).d)));
 
         await page.getByLabel("Other public keys").fill(jwk(pair.publicKey, "second"));
         await page.getByRole("button", { name: "Save" }).click();
@@ -1975,10 +1977,10 @@ test("a session that is ended elsewhere stands at the door", (context) =>
             await signIn(other, server.url, "viewer@acme.example");
             await page.goto(`${server.url}/me/sessions`);
             // Of the two browsers the other one; this one's own has no such button.
+            // Others may be left of other visits; this one was used last, so it comes first.
             const theirs = page.getByRole("row", { name: /^Chrome/ }).getByRole("button", { name: "End", exact: true });
-            await theirs.click();
+            await theirs.first().click();
             await page.getByText("Ended.").waitFor();
-            await theirs.waitFor({ state: "detached" });
             await page.getByLabel("Which").selectOption({ label: "Those that have ended too" });
             await page
                 .getByRole("row", { name: /^Chrome/ })
@@ -2100,7 +2102,7 @@ test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
         await page.keyboard.press("Control+k");
         await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
         await page.keyboard.type("server health");
-        await page.getByRole("menuitem", { name: "Server health" }).click();
+        await page.getByRole("menuitem", { name: "Server health", exact: true }).click();
         // What was mailed was a job.
         await page
             .getByRole("region", { name: "Jobs" })
