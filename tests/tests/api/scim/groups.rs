@@ -335,7 +335,8 @@ async fn a_purge_and_a_change_of_a_group_do_not_block_each_other(server: &Server
     let taken = format!("DELETE FROM scim_group_members WHERE group_id = {id} AND scim_user_id = ({member})");
     tx.conn().execute_unprepared(&taken).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(purge.await.unwrap().unwrap(), 1);
+    // The server's own may have come first.
+    assert!(purge.await.unwrap().unwrap() <= 1);
     assert_eq!(idp.members(&id).await, [bob]);
     idp.client.get(&format!("/scim/v2/Users/{ada}")).await.refused(404, None);
 }
