@@ -8,7 +8,7 @@
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
-use super::token::{Kind, Token};
+use super::token::{self, Kind, Token};
 
 /// A half-open range of time; an absent end is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,9 +107,9 @@ pub(super) fn time_at(tokens: &[Token], now: DateTime<Utc>, standing: Standing) 
 
 /// A number of four digits as a year.
 pub(super) fn year(number: &str) -> Option<TimeRange> {
-    let year = number.parse().ok().filter(|year| (1970..=2100).contains(year))?;
-    let first = |year| NaiveDate::from_ymd_opt(year, 1, 1).map(midnight);
-    Some(TimeRange { from: first(year), to: first(year + 1) })
+    let year = NaiveDate::from_ymd_opt(token::year(number)?, 1, 1)?;
+    let period = Period::step(Grain::Year, year)?;
+    Some(span(period, period))
 }
 
 struct Reader<'a> {

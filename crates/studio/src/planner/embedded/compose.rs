@@ -454,6 +454,16 @@ impl Composer<'_> {
         self.schema.column(column).data_type.is_numeric() && !self.schema.is_key_like(column)
     }
 
+    /// Some of what the phrase can name are numbers.
+    pub(super) fn has_numbers(&self, noun: &Noun) -> bool {
+        noun.columns.iter().any(|column| self.is_number_column(*column))
+    }
+
+    /// The phrase names a number, and no thing.
+    pub(super) fn is_number(&self, noun: &Noun) -> bool {
+        noun.table.is_none() && self.has_numbers(noun)
+    }
+
     pub(super) fn numbers_of(&self, mention: &Mention) -> Vec<ColumnId> {
         mention.columns.iter().copied().filter(|column| self.is_number_column(*column)).collect()
     }

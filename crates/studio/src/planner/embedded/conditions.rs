@@ -501,7 +501,7 @@ impl Composer<'_> {
         }
         let noun = self.noun(next).cloned();
         if let Some(noun) = &noun {
-            let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+            let numeric = self.has_numbers(noun);
             let table = noun.table.filter(|(_, score)| {
                 *score >= 0.7 && (*score > noun.column_score || (*score >= noun.column_score && !numeric))
             });

@@ -406,11 +406,8 @@ impl Linker<'_> {
 
     /// The values that stand in the question just as they are stored.
     fn exact(&self, mut values: Vec<(ColumnId, String)>, tokens: &[Token]) -> Vec<(ColumnId, String)> {
-        let said = match tokens {
-            [first, .., last] => self.question.get(first.span.0..last.span.1),
-            [only] => self.question.get(only.span.0..only.span.1),
-            [] => None,
-        };
+        let ends = tokens.first().zip(tokens.last());
+        let said = ends.and_then(|(first, last)| self.question.get(first.span.0..last.span.1));
         values.retain(|(_, value)| said == Some(value.as_str()));
         values
     }

@@ -19,7 +19,7 @@ enum Reading {
 impl Composer<'_> {
     fn reading(&self, noun: &Noun) -> Reading {
         let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
-        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        let numeric = self.has_numbers(noun);
         let measures = numeric && self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
         // "transactions" are the rows, though one of their columns is called `transaction_date`.
         let rows = |table: TableId| {
@@ -87,8 +87,7 @@ impl Composer<'_> {
         }
         let next = self.skip_noise(self.at);
         let number_follows = self.noun(next).is_some_and(|noun| {
-            noun.table.is_none_or(|(_, score)| score <= noun.column_score)
-                && noun.columns.iter().any(|column| self.is_number_column(*column))
+            noun.table.is_none_or(|(_, score)| score <= noun.column_score) && self.has_numbers(noun)
         });
         // "how much did customers spend": the number is still to come.
         let how_much = self.pending.iter().any(|pending| pending.text.eq_ignore_ascii_case("how much"));

@@ -3,7 +3,7 @@
 use super::compose::Composer;
 use super::cue::{self, Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
-use super::link::{Meaning, Noun};
+use super::link::Meaning;
 use super::schema::{ColumnId, TableId};
 use super::words;
 
@@ -128,7 +128,7 @@ impl Composer<'_> {
             };
         }
         let Some(noun) = self.noun(at).cloned() else { return false };
-        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        let numeric = self.has_numbers(&noun);
         match noun.table {
             Some((table, score)) if score > noun.column_score || (score >= noun.column_score && !numeric) => {
                 self.at = at + 1;
@@ -223,9 +223,7 @@ impl Composer<'_> {
 
     /// "from high to low price", "from the lowest to the highest salary"
     fn sort_by_number_behind(&mut self, here: usize) {
-        let is_number =
-            |noun: &Noun| noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
-        if self.noun(self.at).is_some_and(is_number) {
+        if self.noun(self.at).is_some_and(|noun| self.is_number(noun)) {
             self.sort_by(here);
         }
     }
@@ -239,7 +237,7 @@ impl Composer<'_> {
         let mut start = self.skip_noise(self.at);
         // "ordered by the number of floors": a number that each has.
         let counted = self.skip_noise(start + 1);
-        if self.cue(start) == Some(Cue::Count) && self.has_number(counted) {
+        if self.cue(start) == Some(Cue::Count) && self.noun(counted).is_some_and(|noun| self.is_number(noun)) {
             start = counted;
         }
         self.at = start;
@@ -264,13 +262,6 @@ impl Composer<'_> {
             None if matches!(self.meaning(start), Some(Meaning::Unknown)) => {}
             _ => self.leave(here),
         }
-    }
-
-    /// Only a number of rows is named here, and no thing.
-    fn has_number(&self, at: usize) -> bool {
-        self.noun(at).is_some_and(|noun| {
-            noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column))
-        })
     }
 
     /// "top 5", "bottom three", "first 10", "last order"
@@ -328,7 +319,7 @@ impl Composer<'_> {
             self.rank_by_what_was_named(direction, here);
             return;
         };
-        let numeric = noun.columns.iter().any(|column| self.is_number_column(*column));
+        let numeric = self.has_numbers(&noun);
         let subject_named =
             !self.intent.subjects.is_empty() || !self.intent.columns.is_empty() || !self.intent.dimensions.is_empty();
         match noun.table {
@@ -341,9 +332,7 @@ impl Composer<'_> {
                     || said.ends_with("number of")
                     || matches!(said.as_str(), "most" | "the most" | "least" | "the least" | "fewest" | "the fewest");
                 // "the order amount": the table is only the owner of what follows.
-                let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| {
-                    next.columns.iter().any(|column| self.is_number_column(*column)) && next.table.is_none()
-                });
+                let owns = self.noun(self.skip_noise(self.at)).is_some_and(|next| self.is_number(next));
                 if owns {
                     self.at = here + 1;
                     self.rank_by_column(direction, here, self.skip_noise(start + 1));

@@ -48,9 +48,7 @@ impl Composer<'_> {
     pub(super) fn is_of_a_number(&self, here: usize) -> bool {
         let Some(link) = self.links.get(here) else { return false };
         let word = words::singular(&link.text.to_lowercase());
-        let of_number = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| {
-            noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column))
-        });
+        let of_number = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| self.is_number(noun));
         matches!(word.as_str(), "amount" | "value" | "level")
             && matches!(self.meaning(here), Some(Meaning::Unknown))
             && self.cue(here + 1) == Some(Cue::Of)
@@ -105,9 +103,9 @@ impl Composer<'_> {
         let has = self.is_had(number) && (thing.is_some() || is_column);
         let Some(noun) = self.noun(next).filter(|_| has) else { return false };
         let is_thing = noun.table.is_some_and(|(table, score)| thing != Some(table) && score > noun.column_score);
-        let is_number = noun.table.is_none() && noun.columns.iter().any(|column| self.is_number_column(*column));
-        is_thing || (is_number && !self.intent.subjects.is_empty())
+        is_thing || (self.is_number(noun) && !self.intent.subjects.is_empty())
     }
+
     /// "with 2 …", "who have 2 …": what the number is of belongs to what was named before.
     pub(super) fn is_had(&self, number: usize) -> bool {
         let Some(before) = number.checked_sub(1) else { return false };

@@ -45,9 +45,7 @@ impl Token {
     /// A whole number that can be a year.
     pub(super) fn year(&self) -> Option<i32> {
         match &self.kind {
-            Kind::Number(number) if number.len() == 4 => {
-                number.parse().ok().filter(|year| (1970..=2100).contains(year))
-            }
+            Kind::Number(number) => year(number),
             _ => None,
         }
     }
@@ -60,6 +58,11 @@ impl Token {
             _ => None,
         }
     }
+}
+
+/// The year that a number of four digits can be.
+pub(super) fn year(number: &str) -> Option<i32> {
+    number.parse().ok().filter(|year| number.len() == 4 && (1970..=2100).contains(year))
 }
 
 /// The numbers that people write as words.
