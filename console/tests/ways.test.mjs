@@ -971,6 +971,8 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
         await page.getByText("Ada is a member").waitFor();
         await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
         await page.getByRole("link", { name: "Ada", exact: true }).click();
+        // The list, left only now, has a choice of roles too.
+        await page.getByRole("heading", { name: "Ada", level: 1 }).waitFor();
 
         const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
         await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
