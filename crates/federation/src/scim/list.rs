@@ -327,7 +327,7 @@ async fn list_users(provisioner: &Provisioner, search: &Search) -> Result<Listed
     let projection = search.projection(table.resource())?;
     // Index: scim_users(organization_id, user_id), unique; in the order of userName, scim_users(organization_id,
     // user_name_key), unique, and of meta.lastModified, scim_users(organization_id, updated_at); those of the names
-    // where a filter looks one up.
+    // where a filter looks one up, and scim_users(organization_id, active, user_id) where it asks who is let in.
     let page = page(db, table, provisioner.tenant().find::<user::Entity>(), id, search).await?;
     let next = next(db, table, &page, id, search).await?;
     let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();

@@ -19,6 +19,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(MemberNames),
         Box::new(NameOrders),
         Box::new(ActiveUsers),
+        Box::new(ActivePages),
     ]
 }
 
@@ -318,6 +319,23 @@ impl MigrationTrait for ActiveUsers {
 
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
+    }
+}
+
+struct ActivePages;
+
+impl MigrationName for ActivePages {
+    fn name(&self) -> &str {
+        "m0132_scim_active_pages"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ActivePages {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // Those of an organization who are let in, and those who are not: counted without their documents, and listed without
+        // a look at the others.
+        m.create_index(index("scim_users", "scim_users_active", &["organization_id", "active", "user_id"])).await
     }
 }
 

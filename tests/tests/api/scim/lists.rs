@@ -17,6 +17,7 @@ on_both_databases! {
     lookups_use_their_index;
     names_are_read_in_the_order_of_their_index;
     members_are_read_from_indexes;
+    who_is_let_in_is_counted_from_an_index;
 }
 
 /// Percent-encoded, for a query.
@@ -463,6 +464,32 @@ async fn members_are_read_from_indexes(server: &Server) {
             Backend::Sqlite => server.analyze().await,
         }
         server.plan(&sql).await.contains(wanted).then_some(())
+    })
+    .await;
+}
+
+async fn who_is_let_in_is_counted_from_an_index(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let first = idp.user("first@acme.example").await;
+    many_users(server, &acme, &first, 3_000).await;
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    idp.patch(&format!("/scim/v2/Users/{first}"), off).await.is(200);
+    assert_eq!(found(&idp, "Users", "active eq false", "userName").await, ["first"]);
+    let path = "/scim/v2/Users?filter=active%20eq%20true&count=0";
+    let (answer, statements) = server.statements(idp.client.get(path)).await;
+    assert_eq!(answer.is(200)["totalResults"], 3_000);
+    let sql = statements.iter().find(|sql| sql.contains("COUNT(*)")).expect("they are counted");
+    let wanted = match server.backend {
+        Backend::Postgres => "Index Only Scan using scim_users_active",
+        Backend::Sqlite => "COVERING INDEX scim_users_active",
+    };
+    eventually(wanted, async || {
+        match server.backend {
+            Backend::Postgres => server.execute("VACUUM ANALYZE scim_users").await,
+            Backend::Sqlite => server.analyze().await,
+        }
+        server.plan(sql).await.contains(wanted).then_some(())
     })
     .await;
 }
