@@ -223,7 +223,14 @@ impl Handler for Renew {
             if context.shutdown.is_cancelled() {
                 return Ok(());
             }
-            renew(platform, organization).await?;
+            // One that cannot be renewed stops no other.
+            if let Err(error) = renew(platform, organization).await {
+                tracing::error!(
+                    organization = organization.0,
+                    ?error,
+                    "the key of a service provider could not be renewed"
+                );
+            }
         }
         let tx = platform.db.begin().await?;
         Entity::delete_many().filter(Column::ExpiresAt.lt(now)).exec(tx.conn()).await.map_err(Error::from)?;

@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const MOST_REDIRECTS: usize = 3;
 /// How often a provider's document is read again.
 const EVERY: chrono::Duration = chrono::Duration::days(1);
-/// Providers of one run.
+/// Providers that are looked up at once.
 const BATCH: u64 = 20;
 const REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 
@@ -188,17 +188,23 @@ pub(super) fn register(federation: &Federation) {
 #[async_trait]
 impl Handler for Follow {
     async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
-        for provider in due(&self.0).await? {
-            if context.shutdown.is_cancelled() {
-                break;
-            }
-            let id = provider.id;
-            // One that cannot be dealt with stops no other.
-            if let Err(error) = follow(&self.0, provider).await {
-                tracing::error!(provider = id.0, ?error, "the metadata of a provider could not be followed");
+        // However many there are: each is read every day.
+        let mut behind = None;
+        loop {
+            let due = due(&self.0, behind).await?;
+            let Some(last) = due.last() else { return Ok(()) };
+            behind = Some(last.id);
+            for provider in due {
+                if context.shutdown.is_cancelled() {
+                    return Ok(());
+                }
+                let id = provider.id;
+                // One that cannot be dealt with stops no other.
+                if let Err(error) = follow(&self.0, provider).await {
+                    tracing::error!(provider = id.0, ?error, "the metadata of a provider could not be followed");
+                }
             }
         }
-        Ok(())
     }
 
     fn takes_long(&self) -> bool {
@@ -206,15 +212,20 @@ impl Handler for Follow {
     }
 }
 
-/// Those that were never looked at first, then the longest ago.
-async fn due(platform: &Platform) -> Result<Vec<provider::Model>> {
+/// The next ones behind a provider, in the order of their ids, of organizations that are not closed. Indexes: the primary keys.
+async fn due(platform: &Platform, behind: Option<SsoProviderId>) -> Result<Vec<provider::Model>> {
     let check = provider::Entity::belongs_to(Entity).from(provider::Column::Id).to(Column::ProviderId);
+    let of = provider::Entity::belongs_to(organization::Entity)
+        .from(provider::Column::OrganizationId)
+        .to(organization::Column::Id);
     let due = provider::Entity::find()
         .join(JoinType::LeftJoin, check.into())
+        .join(JoinType::InnerJoin, of.into())
         .filter(provider::Column::MetadataUrl.is_not_null())
+        .filter(organization::Column::DeletedAt.is_null())
         .filter(Column::CheckedAt.is_null().or(Column::CheckedAt.lt(platform.clock.now() - EVERY)))
-        .order_by_asc(Expr::col((Entity, Column::CheckedAt)).is_not_null())
-        .order_by_asc(Column::CheckedAt)
+        .filter(provider::Column::Id.gt(behind.unwrap_or(SsoProviderId(0))))
+        .order_by_asc(provider::Column::Id)
         .limit(BATCH);
     Ok(due.all(platform.db.read()).await?)
 }

@@ -336,6 +336,19 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
     let how = "user=ada&email=viewer@acme.example";
     code_of(through(&world, provider, &idp, how).await);
 
+    // Others, whose documents are nowhere, stand in nobody's way.
+    let others = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) INSERT INTO sso_providers \
+         (organization_id, name, name_key, kind, status, entity_id, sso_url, metadata_url, certificates, \
+         allow_idp_initiated, scopes, attribute_mapping, jit_provisioning, group_role_mapping, last_test_succeeded, \
+         login_count, own_callback, vouched_by_user_id, created_by_user_id, created_at, updated_at) SELECT \
+         organization_id, name, name_key || i, kind, 'inactive', entity_id, sso_url, '{}/nowhere', certificates, FALSE, \
+         scopes, attribute_mapping, FALSE, group_role_mapping, FALSE, 0, FALSE, vouched_by_user_id, created_by_user_id, \
+         created_at, updated_at FROM sso_providers CROSS JOIN n",
+        idp.base
+    );
+    world.server.execute(&others).await;
+
     // The provider takes another key; a day later it is trusted beside the old one.
     idp.change_key().await;
     through(&world, provider, &idp, how).await.error(401, "SAML_ASSERTION_REJECTED");
@@ -344,8 +357,11 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
     world.server.clock().advance(chrono::Duration::hours(-25));
     code_of(through(&world, provider, &idp, how).await);
     assert_eq!(world.server.audited("sso_provider.rotate_certificates", "success").await, 1);
-    let certificates = world.server.rows("SELECT certificates FROM sso_providers").await[0]["certificates"].to_string();
+    let own = format!("SELECT certificates FROM sso_providers WHERE id = {provider}");
+    let certificates = world.server.rows(&own).await[0]["certificates"].to_string();
     assert_eq!(certificates.matches("\"MII").count(), 2, "{certificates}");
+    // Each was looked at, however many there are.
+    assert_eq!(world.server.count("SELECT count(*) FROM saml_metadata_checks").await, 31);
     world.stop().await;
 }
 
