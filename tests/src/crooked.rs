@@ -32,6 +32,8 @@ pub struct Says {
     /// Over the claims that an honest one would send.
     pub claims: Value,
     pub signed: Signed,
+    /// Whether it has changed its key: it publishes another one, and signs with it.
+    pub has_another_key: bool,
     /// Over its discovery document.
     pub document: Value,
     /// Over the subject, what its userinfo endpoint says.
@@ -69,6 +71,7 @@ impl Crooked {
             issuer: issuer.clone(),
             claims: json!({}),
             signed: Signed::Honestly,
+            has_another_key: false,
             document: json!({}),
             user_info: json!({}),
             answer: json!({}),
@@ -78,7 +81,7 @@ impl Crooked {
         let says = Arc::new(Mutex::new(says));
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(document))
-            .route("/jwks", get(async || Json(json!({"keys": [jwk()]}))))
+            .route("/jwks", get(keys))
             .route("/token", post(token))
             .route("/userinfo", get(user_info))
             .with_state(says.clone());
@@ -117,7 +120,7 @@ impl Crooked {
 
     /// A token of its own making, with these claims alone.
     pub fn token(&self, claims: &Value) -> String {
-        sign(self.says().signed, claims)
+        sign(&self.says(), claims)
     }
 }
 
@@ -149,6 +152,10 @@ async fn document(State(says): Api) -> Json<Value> {
     Json(document)
 }
 
+async fn keys(State(says): Api) -> Json<Value> {
+    Json(json!({"keys": [jwk(&read(&says))]}))
+}
+
 async fn user_info(State(says): Api) -> Json<Value> {
     let says = read(&says);
     let mut info = json!({"sub": says.claims.get("sub").unwrap_or(&json!("ada"))});
@@ -165,7 +172,7 @@ async fn token(State(says): Api, Form(form): Form<BTreeMap<String, String>>) -> 
     let mut claims = json!({"iss": says.issuer, "aud": CLIENT_ID, "sub": "ada", "iat": now, "exp": now + 300,
         "nonce": code, "email": "ada@acme.example", "email_verified": true, "name": "Ada"});
     merge(&mut claims, &says.claims);
-    let id_token = sign(says.signed, &claims);
+    let id_token = sign(&says, &claims);
     Ok(Json(json!({"access_token": "a-token", "token_type": "Bearer", "expires_in": 300, "id_token": id_token})))
 }
 
@@ -180,25 +187,34 @@ fn merge(into: &mut Value, over: &Value) {
     }
 }
 
-fn sign(signed: Signed, claims: &Value) -> String {
-    let header = |algorithm| Header { kid: Some("the key".to_owned()), ..Header::new(algorithm) };
+impl Says {
+    /// The name of the key that it publishes, and the key.
+    fn key(&self) -> (&'static str, EncodingKey) {
+        let (name, key) = if self.has_another_key { ("another key", ANOTHER_KEY) } else { ("the key", KEY) };
+        (name, EncodingKey::from_ec_pem(key.as_bytes()).unwrap())
+    }
+}
+
+fn sign(says: &Says, claims: &Value) -> String {
+    let (name, own) = says.key();
+    let header = |algorithm| Header { kid: Some(name.to_owned()), ..Header::new(algorithm) };
     let by = |algorithm, key: EncodingKey| jsonwebtoken::encode(&header(algorithm), claims, &key).unwrap();
-    match signed {
-        Signed::Honestly => by(Algorithm::ES256, EncodingKey::from_ec_pem(KEY.as_bytes()).unwrap()),
+    match says.signed {
+        Signed::Honestly => by(Algorithm::ES256, own),
         Signed::WithAnotherKey => by(Algorithm::ES256, EncodingKey::from_ec_pem(ANOTHER_KEY.as_bytes()).unwrap()),
-        Signed::WithThePublicKey => by(Algorithm::HS256, EncodingKey::from_secret(jwk().to_string().as_bytes())),
+        Signed::WithThePublicKey => by(Algorithm::HS256, EncodingKey::from_secret(jwk(says).to_string().as_bytes())),
         Signed::WithTheSecret => by(Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes())),
         Signed::NotAtAll => {
             let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-            format!("{}.{}.", part(&json!({"alg": "none", "kid": "the key"})), part(claims))
+            format!("{}.{}.", part(&json!({"alg": "none", "kid": name})), part(claims))
         }
     }
 }
 
-fn jwk() -> Value {
-    let key = EncodingKey::from_ec_pem(KEY.as_bytes()).unwrap();
+fn jwk(says: &Says) -> Value {
+    let (name, key) = says.key();
     let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap()).unwrap();
-    jwk["kid"] = json!("the key");
+    jwk["kid"] = json!(name);
     jwk["use"] = json!("sig");
     jwk
 }

@@ -15,6 +15,7 @@ on_both_backends! {
     a_rehearsal_shows_what_would_happen_and_signs_nobody_in;
     what_the_provider_refuses_is_told;
     a_provider_that_does_not_answer_is_said_so;
+    a_provider_changes_its_key_when_it_likes;
     too_many_starts_from_one_address_are_refused;
 }
 
@@ -323,6 +324,23 @@ async fn a_provider_that_does_not_answer_is_said_so(backend: Backend) {
     let provider = world.register(&world.acme, crooked.registration("Going"), over).await;
     crooked.says().document = json!({"token_endpoint": "http://127.0.0.1:9/token"});
     world.lied(provider, &crooked).await.error(502, "IDP_UNAVAILABLE");
+    world.stop().await;
+}
+
+async fn a_provider_changes_its_key_when_it_likes(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"email": "viewer@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    code_of(world.lied(provider, &crooked).await);
+    crooked.says().has_another_key = true;
+    // It looks once a minute at most.
+    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    world.server.clock().advance(chrono::Duration::seconds(61));
+    code_of(world.lied(provider, &crooked).await);
+    // The former one is worth nothing from then on.
+    crooked.says().has_another_key = false;
+    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
     world.stop().await;
 }
 

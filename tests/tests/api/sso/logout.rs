@@ -14,6 +14,7 @@ on_both_backends! {
     the_provider_ends_a_session_or_all_of_a_person;
     a_logout_token_that_is_none_ends_nothing;
     a_logout_token_is_taken_once;
+    a_logout_token_of_a_new_key_is_believed;
 }
 
 async fn a_logout_tells_where_to_sign_out_at_the_provider(backend: Backend) {
@@ -178,5 +179,24 @@ async fn a_logout_token_is_taken_once(backend: Backend) {
     world.server.run_due_jobs().await;
     eventually("the tokens to be forgotten", async || (world.server.count(kept).await == 0).then_some(())).await;
     tell(&world, provider, &once).await.error(400, "BAD_REQUEST");
+    world.stop().await;
+}
+
+async fn a_logout_token_of_a_new_key_is_believed(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"sub": "v", "email": "viewer@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    let person = world.person(&world.enter(world.lied(provider, &crooked).await).await);
+    crooked.says().has_another_key = true;
+    let mut claims = logout_claims(&crooked);
+    claims["sub"] = json!("v");
+    let token = crooked.token(&claims);
+    // It looks once a minute at most.
+    tell(&world, provider, &token).await.error(400, "BAD_REQUEST");
+    person.get("/api/v1/auth/me").await.ok();
+    world.server.clock().advance(chrono::Duration::seconds(61));
+    assert_eq!(tell(&world, provider, &token).await.status, 200);
+    person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     world.stop().await;
 }
