@@ -1,6 +1,8 @@
 //! Proofs are looked at again every day. One whose record is found missing for seven days lapses: nobody joins by it any
 //! more, another organization may prove the domain, and the owners are told.
 //!
+//! A code that was mailed to the domain stands in for the record for a year; from then on the record has to be there.
+//!
 //! What counts is the answer that there is no such record. Name servers that do not answer say nothing: the proof stays,
 //! and the days are counted on. Whatever comes of a look, the next one at the domain is a day later, behind all others:
 //! so nobody's name servers keep the proofs of others from being looked at.
@@ -93,8 +95,10 @@ async fn check(platform: &Platform, seen: Model) -> Result<()> {
     if row.status != Status::Verified || row.checked_at != seen.checked_at {
         return Ok(());
     }
+    let mail_proof_until = row.mail_proof_until.filter(|_| !matches!(published, Ok(true)));
     let missing_since = match &published {
         Ok(true) => None,
+        _ if mail_proof_until.is_some_and(|until| now < until) => None,
         Ok(false) => Some(row.missing_since.unwrap_or(now)),
         Err(error) => {
             tracing::warn!(domain = row.domain, %error, "the proof of a domain could not be looked at");
@@ -105,9 +109,11 @@ async fn check(platform: &Platform, seen: Model) -> Result<()> {
     let mut changed = row.into_active_model();
     changed.checked_at = Set(Some(now));
     changed.missing_since = Set(missing_since);
+    changed.mail_proof_until = Set(mail_proof_until);
     let row = changed.update(tx.conn()).await?;
     if published.is_ok() && is_over {
-        tell_owners(platform, &tx, tenant, &row).await?;
+        let why = format!("The DNS record that proves {} was missing for {GRACE_DAYS} days.", row.domain);
+        tell_owners(platform, &tx, tenant, &row, &why).await?;
         lapse(&tx, row, "the record is missing", &platform.clock).await?;
     }
     tx.commit().await
@@ -131,6 +137,7 @@ pub(super) async fn lapse(tx: &Transaction, row: Model, reason: &'static str, cl
     let mut row = row.into_active_model();
     row.status = Set(Status::Lapsed);
     row.auto_join = Set(false);
+    row.mail_proof_until = Set(None);
     row.update(tx.conn()).await?;
     tx.publish(Event::OrganizationChanged(organization)).await?;
     let record = AuditRecord::new(Some(organization), Actor::system(), "domain.lapse")
@@ -139,7 +146,14 @@ pub(super) async fn lapse(tx: &Transaction, row: Model, reason: &'static str, cl
     audit::record(tx, clock, record).await
 }
 
-async fn tell_owners(platform: &Platform, tx: &Transaction, tenant: Tenant, row: &Model) -> Result<()> {
+/// Tells the owners that the proof is over, and why.
+pub(super) async fn tell_owners(
+    platform: &Platform,
+    tx: &Transaction,
+    tenant: Tenant,
+    row: &Model,
+    why: &str,
+) -> Result<()> {
     let holders = member::ownerships(tx, tenant).await?.filter(assignment::live(platform.clock.now()));
     let holders = holders.select_only().column(assignment::Column::UserId).into_query();
     let owners = tenant
@@ -154,11 +168,12 @@ async fn tell_owners(platform: &Platform, tx: &Transaction, tenant: Tenant, row:
     for owner in owners.iter().filter(|owner| mail::check_recipient(&owner.email).is_ok()) {
         let mail = MailTemplate::new(format!("{} is no longer verified", row.domain))
             .paragraph(format!(
-                "The DNS record that proves {} was missing for {GRACE_DAYS} days. The domain counts as verified no more, \
-                 and nobody joins your organization by it.",
-                row.domain
+                "{why} The domain counts as verified no more, and nobody joins your organization by it."
             ))
-            .paragraph(format!("Publish the TXT record {} with the value {}, and verify the domain again.", record.name, record.value))
+            .paragraph(format!(
+                "Publish the TXT record {} with the value {}, and verify the domain again.",
+                record.name, record.value
+            ))
             .footer("You get this mail because you own the organization.");
         mail::send(platform, tx, mail.into_mail("tenancy.domain_lapsed", &owner.email)).await?;
     }

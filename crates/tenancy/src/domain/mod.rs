@@ -4,8 +4,9 @@
 //! add ─▶ pending ─ verify ─▶ verified ─ seven days without the record ─▶ lapsed ─ verify ─▶ verified
 //! ```
 //!
-//! A domain is proved by a TXT record with a value that only its claim has. Every organization may claim a domain; one at
-//! a time has it proved, which a unique index of the database decides. The proof is looked at again every day ([`lapse`]).
+//! A domain is proved by a TXT record with a value that only its claim has, or for a year by a code that is mailed to
+//! whoever runs it ([`mailed`]). Every organization may claim a domain; one at a time has it proved, which a unique index of
+//! the database decides. The proof is looked at again every day ([`lapse`]).
 //!
 //! Whoever proves an address of a verified domain with `auto_join` becomes a member at that moment ([`join`]). What is
 //! compared is the whole domain: a sub-domain is a domain of its own.
@@ -14,12 +15,14 @@
 //! | --- | --- |
 //! | [`list`], [`add`] | `GET`, `POST /api/v1/organizations/{org_id}/domains` |
 //! | [`verify`] | `POST /api/v1/organizations/{org_id}/domains/{domain_id}/verify` |
+//! | [`mailed`] | `POST /api/v1/organizations/{org_id}/domains/{domain_id}/mail`, `…/mail/verify` |
 //! | [`update`], [`remove`] | `PATCH`, `DELETE /api/v1/organizations/{org_id}/domains/{domain_id}` |
 
 pub mod add;
 pub mod join;
 pub mod lapse;
 pub mod list;
+pub mod mailed;
 pub mod remove;
 pub mod update;
 pub mod verify;
@@ -27,7 +30,7 @@ pub mod verify;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rivergen_kernel::{DomainId, ErrorCode, OrganizationId, Result, Tenant, Token};
+use rivergen_kernel::{DomainId, ErrorCode, OrganizationId, Result, Tenant, Token, TokenHash};
 use rivergen_platform::{
     Transaction,
     db::{TenantOwned, TenantScope, duplicate_is},
@@ -65,6 +68,8 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .routes(routes!(list::list, add::add))
         .routes(routes!(verify::verify))
+        .routes(routes!(mailed::mail_domain_code))
+        .routes(routes!(mailed::verify_domain_by_mail))
         .routes(routes!(update::update, remove::remove))
 }
 
@@ -103,6 +108,11 @@ pub struct Model {
     pub checked_at: Option<DateTime<Utc>>,
     /// Since when every look at it found that there is none.
     pub missing_since: Option<DateTime<Utc>>,
+    /// Of the code that was mailed last, until it is used.
+    pub mail_code_hash: Option<TokenHash>,
+    pub mail_code_expires_at: Option<DateTime<Utc>>,
+    /// Until then a code that was brought back stands in for the record; none where the record was seen since.
+    pub mail_proof_until: Option<DateTime<Utc>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -145,6 +155,8 @@ pub struct Domain {
     pub checked_at: Option<DateTime<Utc>>,
     /// Since when it is found missing; after seven days the proof lapses.
     pub missing_since: Option<DateTime<Utc>>,
+    /// Until when a code that was mailed to the domain stands in for the record, where one does.
+    pub mail_proof_until: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub record: TxtRecord,
 }
@@ -172,6 +184,7 @@ impl From<Model> for Domain {
             verified_at: row.verified_at,
             checked_at: row.checked_at,
             missing_since: row.missing_since,
+            mail_proof_until: row.mail_proof_until,
             created_at: row.created_at,
         }
     }

@@ -23,6 +23,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(indexes::WorkspacePeople),
         Box::new(indexes::InvitationPages),
         Box::new(indexes::StatusChanges),
+        Box::new(DomainMails),
     ]
 }
 
@@ -590,6 +591,34 @@ impl MigrationTrait for Logos {
                 .to_owned(),
         )
         .await
+    }
+}
+
+/// Domains that are proved by a code which is mailed to them.
+struct DomainMails;
+
+impl MigrationName for DomainMails {
+    fn name(&self) -> &str {
+        "m0133_tenancy_domain_mails"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for DomainMails {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        // One at a time: SQLite adds no more.
+        for column in [
+            binary_null("mail_code_hash"),
+            timestamp_with_time_zone_null("mail_code_expires_at"),
+            timestamp_with_time_zone_null("mail_proof_until"),
+        ] {
+            m.alter_table(Table::alter().table("organization_domains").add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }
 

@@ -36,6 +36,16 @@ pub const ENTRIES: &[Entry] = &[
         NotForRefusing("Developer", "DOMAIN_PROOF_MISSING"),
         nothing,
     ),
+    entry(
+        "POST /api/v1/organizations/{org_id}/domains/{domain_id}/mail",
+        NotFor("Developer"),
+        |_| json!({"mailbox": "postmaster"}),
+    ),
+    entry(
+        "POST /api/v1/organizations/{org_id}/domains/{domain_id}/mail/verify",
+        NotForRefusing("Developer", "INVALID_CODE"),
+        |_| json!({"code": "wrong"}),
+    ),
     entry("POST /api/v1/organizations/{org_id}/workspaces", NotFor("Developer"), |_| json!({"name": unique(" Lab")})),
     entry("GET /api/v1/organizations/{org_id}/workspaces", Members, nothing),
     entry("GET /api/v1/organizations/{org_id}/members", NotFor("Viewer"), nothing),
