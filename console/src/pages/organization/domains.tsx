@@ -1,11 +1,11 @@
-// The mail domains of an organization, proved by a record in the DNS.
+// The mail domains of an organization, proved by a record in the DNS or, for a year, by a mailed code.
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { useMay, useOrganization } from "../../standing";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
-import { Button, Card, Check, Copyable, Empty, Note, Status, When } from "../../ui/basics";
+import { Button, Card, Check, Copyable, Empty, Note, SelectField, Status, TextField, When } from "../../ui/basics";
 import { Pager } from "../../ui/list";
 import { Loaded } from "../../ui/loaded";
 
@@ -13,7 +13,13 @@ import { Loaded } from "../../ui/loaded";
 const SIZE = 20;
 
 /** Whether its record was there when it was last looked for. */
-const isProved = (domain: Schemas["Domain"]) => domain.status === "verified" && !domain.missing_since;
+const isProved = (domain: Schemas["Domain"]) =>
+    domain.status === "verified" && !domain.missing_since && !domain.mail_proof_until;
+
+type Mailbox = Schemas["MailDomainRequest"]["mailbox"];
+
+/** Those that a domain keeps for whoever runs it. */
+const MAILBOXES: readonly Mailbox[] = ["postmaster", "admin", "administrator", "hostmaster", "webmaster"];
 
 export function Domains() {
     const may = useMay();
@@ -85,6 +91,12 @@ export function Domains() {
                                             after that the proof lapses. Publish it again.
                                         </Note>
                                     )}
+                                    {each.mail_proof_until && (
+                                        <Note>
+                                            A mailed code proves it until <When at={each.mail_proof_until} />. Publish
+                                            the record before, or have another code sent.
+                                        </Note>
+                                    )}
                                     {each.status === "verified" && (
                                         <Check
                                             label="People of this domain may join by themselves"
@@ -103,6 +115,9 @@ export function Domains() {
                                             <span className="label">Value</span>
                                             <Copyable text={each.record.value} label="value" />
                                         </>
+                                    )}
+                                    {may("organization.update") && !isProved(each) && (
+                                        <ByMail domain={each} changes={changes} />
                                     )}
                                     {may("organization.update") && (
                                         <div className="form-end">
@@ -145,5 +160,61 @@ export function Domains() {
                 </Card>
             )}
         </div>
+    );
+}
+
+/** For who cannot change the DNS: a code that goes to whoever runs the domain. */
+function ByMail({ domain, changes }: { domain: Schemas["Domain"]; changes: unknown[][] }) {
+    const path = { org_id: useOrganization(), domain_id: domain.id };
+    const [mailbox, setMailbox] = useState<Mailbox>("postmaster");
+    const [code, setCode] = useState("");
+    const mail = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/organizations/{org_id}/domains/{domain_id}/mail", {
+                    params: { path },
+                    body: { mailbox },
+                }),
+            ),
+        { done: (sent) => `The code is on its way to ${sent.sent_to}.`, inline: true },
+    );
+    const verify = useAction(
+        () =>
+            read(
+                api.POST("/api/v1/organizations/{org_id}/domains/{domain_id}/mail/verify", {
+                    params: { path },
+                    body: { code: code.trim() },
+                }),
+            ),
+        { done: "The domain is verified.", changes, inline: true, onDone: () => setCode("") },
+    );
+    return (
+        <details>
+            <summary>Prove it by a mail instead</summary>
+            <div className="stack tight">
+                <p className="soft">
+                    It proves the domain for a year, unless another organization publishes its record meanwhile.
+                </p>
+                <ActionForm action={mail} submit="Send the code" className="stack tight">
+                    <SelectField
+                        label="Mailbox"
+                        value={mailbox}
+                        onValue={(value) => setMailbox(value as Mailbox)}
+                        options={MAILBOXES.map((name) => [name, `${name}@${domain.domain}`] as const)}
+                    />
+                </ActionForm>
+                <ActionForm action={verify} submit="Enter the code" className="stack tight">
+                    <TextField
+                        label="Code"
+                        required
+                        autoComplete="off"
+                        spellCheck={false}
+                        value={code}
+                        onValue={setCode}
+                        error={verify.of("code")}
+                    />
+                </ActionForm>
+            </div>
+        </details>
     );
 }
