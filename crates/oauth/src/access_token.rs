@@ -165,6 +165,25 @@ pub struct Access {
     kept: Kept<Vec<u8>, Arc<Inspected>>,
 }
 
+/// From when on somebody must have been a member without a break.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Since {
+    /// They let an application act for them: whom their identity provider took out meanwhile has to agree anew, as their sessions
+    /// and tokens do not come back either.
+    Agreed(DateTime<Utc>),
+    /// They answer for an application, which goes on when they are let in again.
+    Answers(DateTime<Utc>),
+}
+
+impl Since {
+    fn is_broken_by(self, member: &member::Model) -> bool {
+        match self {
+            Self::Agreed(at) => member.belongs_since() > at,
+            Self::Answers(at) => member.joined_at > at,
+        }
+    }
+}
+
 impl Access {
     pub fn new(platform: Platform, keys: Keys, directory: Arc<dyn Directory>, settings: Settings) -> Self {
         // The applications first: they must have forgotten one that changed before what stood on it is loaded again.
@@ -256,11 +275,12 @@ impl Access {
                     grant::Model::find(db, id).await?.filter(|grant| grant.ended_at.is_none()).ok_or(refused)?;
                 let granted_to = self.granted_to(&client, &claims, &grant).await?.ok_or(refused)?;
                 scope = scope.limited_to(&granted_to.scopes());
-                (grant.user_id, granted_to.id, grant.created_at, grant.proofs())
+                (grant.user_id, granted_to.id, Since::Agreed(grant.created_at), grant.proofs())
             }
             None if client.may(GrantType::ClientCredentials) => {
                 let proofs = Proofs::of_what_goes_on(None);
-                (application.responsible_user_id, application.id, application.responsible_since, proofs)
+                let since = Since::Answers(application.responsible_since);
+                (application.responsible_user_id, application.id, since, proofs)
             }
             None => return Err(refused.into()),
         };
@@ -297,7 +317,7 @@ impl Access {
         &self,
         user: UserId,
         organization: OrganizationId,
-        since: DateTime<Utc>,
+        since: Since,
         proofs: Proofs,
     ) -> Result<bool> {
         match self.check_person(user, organization, since, proofs, self.platform.clock.now()).await {
@@ -312,7 +332,7 @@ impl Access {
         &self,
         user: UserId,
         organization: OrganizationId,
-        since: DateTime<Utc>,
+        since: Since,
         proofs: Proofs,
         now: DateTime<Utc>,
     ) -> Result<()> {
@@ -326,7 +346,7 @@ impl Access {
         let member = member::find(db, Tenant::on_behalf_of(organization), user).await;
         let member = member.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::Unauthorized))?;
         let closed = self.directory.security(user).await?.closes_anywhere(organization, proofs, now);
-        match member.joined_at > since || closed.is_some() {
+        match since.is_broken_by(&member) || closed.is_some() {
             true => Err(ErrorCode::Unauthorized.into()),
             false => Ok(()),
         }

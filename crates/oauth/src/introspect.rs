@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    access_token::{Actor, Inspected},
+    access_token::{Actor, Inspected, Since},
     application::{self, ClientType},
     client_authentication::authenticate,
     dpop::Confirmation,
@@ -129,7 +129,7 @@ async fn refresh(oauth: &Oauth, asking: &application::Model, token: &str) -> Res
     let grant = grant.filter(|grant| asking.grant_types().contains(&grant.grant_type()));
     let Some(grant) = grant else { return Ok(Introspection::default()) };
     // It gives nothing while its person is not there.
-    let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+    let (user, organization, since) = (grant.user_id, grant.organization_id, Since::Agreed(grant.created_at));
     if !oauth.access.has_person(user, organization, since, grant.proofs()).await? {
         return Ok(Introspection::default());
     }

@@ -7,7 +7,7 @@ use rivergen_kernel::Proofs;
 
 use super::{Asking, TokenAnswer};
 use crate::{
-    access_token::Subject,
+    access_token::{Since, Subject},
     application::GrantType,
     error::{Code, OauthError, Result},
     form::Parameters,
@@ -26,7 +26,8 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     }
     let resources = asked_resources(asking.oauth, client, form.all("resource"))?;
     let row = &client.row;
-    let (user, organization, since) = (row.responsible_user_id, row.organization_id, row.responsible_since);
+    let (user, organization) = (row.responsible_user_id, row.organization_id);
+    let since = Since::Answers(row.responsible_since);
     if !asking.oauth.access.has_person(user, organization, since, Proofs::of_what_goes_on(None)).await? {
         let reason = "Whoever answers for the application is not there any more: somebody must take it over.";
         return Err(OauthError::new(Code::UnauthorizedClient, reason));

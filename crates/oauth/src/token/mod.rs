@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Oauth,
-    access_token::Subject,
+    access_token::{Since, Subject},
     application::{ClientType, known::Client},
     client_authentication::authenticate,
     dpop,
@@ -183,7 +183,7 @@ impl Asking<'_> {
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
         let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
-        let (user, organization, since) = (grant.user_id, grant.organization_id, grant.created_at);
+        let (user, organization, since) = (grant.user_id, grant.organization_id, Since::Agreed(grant.created_at));
         if !self.oauth.access.has_person(user, organization, since, grant.proofs()).await? {
             return Err(gone());
         }

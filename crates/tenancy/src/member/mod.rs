@@ -133,6 +133,13 @@ impl Model {
     pub fn attributes(&self) -> Attributes {
         serde_json::from_value(self.attributes.clone()).unwrap_or_default()
     }
+
+    /// Since when they belong here without a break. Whom an identity provider pushes is new each time that they are let in
+    /// again: what they had before does not come back.
+    pub fn belongs_since(&self) -> DateTime<Utc> {
+        let changed = self.status_updated_at.filter(|_| self.scim_active.is_some());
+        changed.map_or(self.joined_at, |changed| Ord::max(self.joined_at, changed))
+    }
 }
 
 /// The member; `MEMBER_NOT_FOUND` for everybody else. Index: memberships(organization_id, user_id), unique.

@@ -5,7 +5,7 @@ use rivergen_tests::{Answer, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{App, CALLBACK, Pkce, granted, key_pair, post, refused, text, with_other_signature};
-use crate::{invitations, sso::enforced};
+use crate::{invitations, scim, sso::enforced};
 
 on_both_databases! {
     a_token_says_what_it_is;
@@ -28,6 +28,7 @@ on_both_databases! {
     what_is_demanded_of_people_is_demanded_of_their_tokens;
     what_ran_out_is_swept;
     whoever_leaves_takes_their_tokens_along;
+    whom_the_identity_provider_takes_out_agrees_anew;
     the_organization_bounds_how_long_it_lives;
     keys_rotate_by_themselves_and_stay_published with "[oauth]\nid_token_algorithms = [\"RS256\"]\n";
 }
@@ -633,6 +634,25 @@ async fn whoever_leaves_takes_their_tokens_along(server: &Server) {
     server.forget().await;
     app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
     refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+}
+
+async fn whom_the_identity_provider_takes_out_agrees_anew(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let app = App::new(server, &acme).await;
+    let idp = scim::Provider::of(server, &acme).await;
+    let path = format!("/scim/v2/Users/{}", idp.user(&acme.viewer.email).await);
+    // That somebody is pushed from now on changes nothing.
+    let tokens = app.tokens(&acme.viewer).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    for active in [false, true] {
+        let change = json!([{"op": "replace", "path": "active", "value": active}]);
+        assert_eq!(idp.patch(&path, change).await.status, 200);
+        app.caller(&tokens).get(&organization(acme.id)).await.error(401, "UNAUTHORIZED");
+    }
+    refused(app.refresh(text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+    let tokens = app.tokens(&server.sign_in(&acme.viewer.email).await).await;
+    app.caller(&tokens).get(&organization(acme.id)).await.ok();
+    granted(app.refresh(text(&tokens, "refresh_token")).await);
 }
 
 async fn the_organization_bounds_how_long_it_lives(server: &Server) {
