@@ -476,6 +476,9 @@ async fn who_is_let_in_is_counted_from_an_index(server: &Server) {
     let off = json!([{"op": "replace", "path": "active", "value": false}]);
     idp.patch(&format!("/scim/v2/Users/{first}"), off).await.is(200);
     assert_eq!(found(&idp, "Users", "active eq false", "userName").await, ["first"]);
+    // Of each, something is said that is longer than what is counted.
+    let title = "x".repeat(500);
+    server.execute(&format!("UPDATE scim_users SET attributes = '{{\"title\": \"{title}\"}}'")).await;
     let path = "/scim/v2/Users?filter=active%20eq%20true&count=0";
     let (answer, statements) = server.statements(idp.client.get(path)).await;
     assert_eq!(answer.is(200)["totalResults"], 3_000);
