@@ -14,7 +14,11 @@ use rivergen_platform::{
     db::TenantScope,
 };
 use rivergen_tenancy::{member::assignment, role};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait},
+};
 use serde_json::json;
 
 use super::{config, group, user};
@@ -87,6 +91,45 @@ pub async fn givable(
     }
     let found = tenant.find::<role::Entity>().filter(role::Column::Id.is_in(wanted)).all(db).await?;
     Ok(found.iter().filter(|role| may_be_given(role)).map(|role| role.id).collect())
+}
+
+/// Whether the user of the query around is in a group of the configuration that gives one of these roles, and does not hold it,
+/// because somebody took it; `None` where no group gives any. Indexes: scim_group_members(scim_user_id, group_id), role_assignments(user_id, organization_id).
+pub fn lacks_a_role(config: &config::Model, given: &BTreeSet<RoleId>) -> Option<Condition> {
+    let mut groups: BTreeMap<RoleId, Vec<String>> = BTreeMap::new();
+    for (name, role) in config.mapping().into_iter().filter(|(_, role)| given.contains(role)) {
+        groups.entry(role).or_default().push(name);
+    }
+    let mut lacks = Condition::any();
+    for (role, names) in groups {
+        let called_so = Condition::any()
+            .add(group::Column::DisplayNameKey.is_in(names.iter().map(|name| name.to_lowercase())))
+            .add(group::Column::ExternalId.is_in(names));
+        let is_in = group::member::Entity::find()
+            .select_only()
+            .column(group::member::Column::GroupId)
+            .join(sea_orm::JoinType::InnerJoin, group::member::to_group())
+            .filter(
+                Expr::col((group::member::Entity, group::member::Column::ScimUserId))
+                    .equals((user::Entity, user::Column::Id)),
+            )
+            .filter(group::Column::ConfigId.eq(config.id))
+            .filter(called_so)
+            .into_query();
+        let holds = assignment::Entity::find()
+            .select_only()
+            .column(assignment::Column::Id)
+            .filter(
+                Expr::col((assignment::Entity, assignment::Column::UserId))
+                    .equals((user::Entity, user::Column::UserId)),
+            )
+            .filter(assignment::Column::OrganizationId.eq(config.organization_id))
+            .filter(assignment::Column::RoleId.eq(role))
+            .filter(assignment::Column::WorkspaceId.is_null())
+            .into_query();
+        lacks = lacks.add(Condition::all().add(Expr::exists(is_in)).add(Expr::exists(holds).not()));
+    }
+    (!lacks.is_empty()).then_some(lacks)
 }
 
 /// Gives and takes what the groups of these people say; answers the records of it, which the caller writes last. It reads

@@ -4,14 +4,18 @@
 //! transaction, and a server that is killed goes on with the next. What administrators have decided stands: whom they have
 //! suspended stays so, and the organization keeps its last owner. Both are told as conflicts.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_identity::user::User;
-use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, SsoProviderId, Tenant, UserId};
+use rivergen_identity::user::{User, account};
+use rivergen_kernel::{Error, ErrorCode, OrganizationId, Permission, Result, RoleId, SsoProviderId, Tenant, UserId};
 use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord},
@@ -26,7 +30,7 @@ use rivergen_tenancy::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, Condition, ConnectionTrait, QueryOrder, QuerySelect, QueryTrait,
-    entity::prelude::*,
+    entity::prelude::*, sea_query::ExprTrait,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -304,7 +308,8 @@ impl Worker {
         let Some(row) = found.filter(|row| row.status == Status::InProgress) else { return Ok(false) };
         let config = config::Entity::find_by_id(row.config_id).one(tx.conn()).await?;
         let Some(config) = config else { return Ok(false) };
-        let users = due(&row).limit(BATCH).all(tx.conn()).await?;
+        let given = roles::givable(tx.conn(), tenant, config.mapping().into_values()).await?;
+        let users = due(&row, &config, &given).limit(BATCH).all(tx.conn()).await?;
         let mut outcome = Outcome::default();
         let Some(last) = users.last().map(|user| user.id) else {
             outcome.conflicts = unmapped(tx.conn(), &row).await?;
@@ -436,9 +441,9 @@ fn inner(error: super::error::ScimError) -> Error {
     error.cause.map_or_else(|| Error::internal(error.detail.into_owned()), |cause| *cause)
 }
 
-/// The users that are still to be worked off. Indexes: scim_users(config_id, id), memberships(organization_id,
-/// status_updated_at).
-fn due(row: &Model) -> Select<user::Entity> {
+/// The users that are still to be worked off; `given` are the roles that groups give. Indexes: scim_users(config_id, id),
+/// memberships(organization_id, status_updated_at), and the primary key of accounts.
+fn due(row: &Model, config: &config::Model, given: &BTreeSet<RoleId>) -> Select<user::Entity> {
     let due = user::Entity::find()
         .filter(user::Column::ConfigId.eq(row.config_id))
         .filter(user::Column::Id.gt(row.after_id))
@@ -457,11 +462,19 @@ fn due(row: &Model) -> Select<user::Entity> {
         .filter(group::Column::ConfigId.eq(row.config_id))
         .filter(group::Column::UpdatedAt.gte(since))
         .into_query();
+    let renamed = account::Entity::find()
+        .select_only()
+        .column(account::Column::Id)
+        .filter(Expr::col((account::Entity, account::Column::Id)).equals((user::Entity, user::Column::UserId)))
+        .filter(account::Column::UpdatedAt.gte(since))
+        .into_query();
     due.filter(
         Condition::any()
             .add(user::Column::UpdatedAt.gte(since))
             .add(user::Column::MembershipId.in_subquery(moved))
-            .add(user::Column::Id.in_subquery(regrouped)),
+            .add(user::Column::Id.in_subquery(regrouped))
+            .add(Expr::exists(renamed))
+            .add_option(roles::lacks_a_role(config, given)),
     )
 }
 
@@ -472,7 +485,7 @@ async fn unmapped(db: &impl ConnectionTrait, row: &Model) -> Result<Vec<ScimConf
     let tenant = Tenant::on_behalf_of(row.organization_id);
     let good = roles::givable(db, tenant, mapping.values().copied()).await?;
     let lost = mapping.into_iter().filter(|(_, role)| !good.contains(role));
-    let conflict = |(name, role): (String, rivergen_kernel::RoleId)| ScimConflict {
+    let conflict = |(name, role): (String, RoleId)| ScimConflict {
         user_id: None,
         kind: ConflictKind::RoleNotGiven,
         detail: format!("The group {name:?} is mapped to the role {role}, which is gone or runs the organization."),

@@ -8,6 +8,7 @@ use super::{CONFIG, Provider, ScimAnswer, USER, prove_domain, roles_of};
 on_both_databases! {
     drift_is_mended_and_conflicts_are_told;
     an_incremental_one_looks_at_what_changed;
+    an_incremental_one_finds_a_role_that_was_taken_and_a_name_that_was_changed;
     who_has_not_drifted_takes_no_statement_of_their_own;
     an_address_that_nobody_proved_leads_to_no_account_of_the_organizations;
     one_at_a_time;
@@ -109,6 +110,39 @@ async fn an_incremental_one_looks_at_what_changed(server: &Server) {
     assert_eq!(synced(&acme, idp.id, "full").await["users_changed"], 1);
     assert_eq!(server.count(left).await, 0);
     idp.client.put(&format!("/scim/v2/Users/{bob}"), body).await.is(200);
+}
+
+async fn an_incremental_one_finds_a_role_that_was_taken_and_a_name_that_was_changed(server: &Server) {
+    let acme = server.organization("Acme").await;
+    prove_domain(server, &acme).await;
+    let idp =
+        Provider::mapping(server, &acme, json!({"Engineering": acme.roles["Developer"], "g2": acme.roles["Viewer"]}))
+            .await;
+    let named =
+        |name: &str| json!({"schemas": [USER], "userName": format!("{name}@acme.example"), "displayName": name});
+    let mut ids = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        let made = idp.client.post("/scim/v2/Users", named(name)).await.is(201);
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    idp.group("Engineering", &[&ids[0], &ids[2]]).await;
+    synced(&acme, idp.id, "incremental").await;
+    server.clock().advance(chrono::Duration::minutes(5));
+    // What is left as it was is nobody's who is looked at.
+    assert_eq!(synced(&acme, idp.id, "incremental").await["users_changed"], 0);
+    server.clock().advance(chrono::Duration::minutes(5));
+    for sql in [
+        format!("DELETE FROM role_assignments WHERE given_by_group = TRUE AND user_id = {}", ids[0]),
+        format!(
+            "UPDATE users SET display_name = 'Drifted', updated_at = (SELECT max(started_at) FROM scim_syncs) WHERE id = {}",
+            ids[1]
+        ),
+    ] {
+        server.execute(&sql).await;
+    }
+    assert_eq!(synced(&acme, idp.id, "incremental").await["users_changed"], 2);
+    assert_eq!(roles_of(server, &acme, &ids[0]).await, ["Developer", "Viewer"]);
+    assert_eq!(server.count("SELECT count(*) FROM users WHERE display_name = 'Drifted'").await, 0);
 }
 
 async fn who_has_not_drifted_takes_no_statement_of_their_own(server: &Server) {
