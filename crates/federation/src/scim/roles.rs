@@ -94,7 +94,8 @@ pub async fn givable(
 }
 
 /// Whether the user of the query around is in a group of the configuration that gives one of these roles, and does not hold it,
-/// because somebody took it; `None` where no group gives any. Indexes: scim_group_members(scim_user_id, group_id), role_assignments(user_id, organization_id).
+/// because somebody took it; `None` where no group gives any. Indexes: scim_group_members(scim_user_id, group_id),
+/// role_assignments(user_id, organization_id).
 pub fn lacks_a_role(config: &config::Model, given: &BTreeSet<RoleId>) -> Option<Condition> {
     let mut groups: BTreeMap<RoleId, Vec<String>> = BTreeMap::new();
     for (name, role) in config.mapping().into_iter().filter(|(_, role)| given.contains(role)) {
