@@ -213,6 +213,8 @@ pub(super) async fn published(
         }
         (None, None) => return Ok(None),
     };
+    let now = federation.platform().clock.now();
+    let read = read.and_then(|facts| facts.in_time(now));
     read.map(Some).map_err(|reason| Error::invalid_field(field, format!("is not the metadata of a provider: {reason}")))
 }
 

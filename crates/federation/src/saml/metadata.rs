@@ -73,6 +73,16 @@ pub struct ProviderFacts {
     pub valid_until: Option<DateTime<Utc>>,
 }
 
+impl ProviderFacts {
+    /// The reason where the time of the document is over: what it says is not to be believed any more (SAML Metadata, 2.3.1).
+    pub fn in_time(self, now: DateTime<Utc>) -> Result<Self, String> {
+        match self.valid_until {
+            Some(end) if end <= now => Err(format!("its time is over since {} (validUntil)", end.format("%Y-%m-%d"))),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// Reads a document, signed or not; the reason, in words, where it is none of an identity provider.
 pub fn read(xml: &str) -> Result<ProviderFacts, String> {
     if xml.len() > LARGEST {
@@ -238,12 +248,9 @@ async fn follow(platform: &Platform, seen: provider::Model) -> Result<()> {
         Ok(xml) => read(&xml),
         Err(fault) => Err(fault),
     };
-    let facts = facts.and_then(|facts| match () {
-        () if Some(&facts.entity_id) != seen.entity_id.as_ref() => {
-            Err(format!("it is of {}, which is another provider", facts.entity_id))
-        }
-        () if facts.valid_until.is_some_and(|end| end <= now) => Err("its time is over (validUntil)".to_owned()),
-        () => Ok(facts),
+    let facts = facts.and_then(|facts| match Some(&facts.entity_id) == seen.entity_id.as_ref() {
+        true => facts.in_time(now),
+        false => Err(format!("it is of {}, which is another provider", facts.entity_id)),
     });
     let tenant = Tenant::on_behalf_of(seen.organization_id);
     let tx = platform.db.begin().await?;

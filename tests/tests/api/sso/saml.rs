@@ -322,6 +322,11 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
         let error = owner.post("/api/v1/sso/providers", body).await.invalid("metadata_xml").to_string();
         assert!(error.contains(reason), "{error}");
     }
+    // One that says itself that it is of the past.
+    let late = idp.metadata().await.replacen("entityID=", "validUntil=\"2021-01-01T00:00:00Z\" entityID=", 1);
+    let body = json!({"provider_type": "saml", "name": "Corp", "metadata_xml": late});
+    let error = owner.post("/api/v1/sso/providers", body).await.invalid("metadata_xml").to_string();
+    assert!(error.contains("its time is over since 2021-01-01"), "{error}");
     let body = json!({"provider_type": "saml", "name": "Corp", "metadata_url": format!("{}/nowhere", idp.base)});
     owner.post("/api/v1/sso/providers", body).await.invalid("metadata_url");
     let body = json!({"provider_type": "saml", "name": "Corp", "metadata_url": "http://169.254.169.254/latest"});
