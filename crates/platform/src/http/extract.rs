@@ -160,6 +160,11 @@ impl SkipLimit {
     pub fn limit(self) -> u64 {
         self.limit.unwrap_or(100)
     }
+
+    /// How many rows are on the page and before it.
+    pub fn end(self) -> u64 {
+        self.skip().saturating_add(self.limit()).min(i64::MAX as u64)
+    }
 }
 
 // `sort_order` of a list. A plain comment: one of documentation would stand in the API at each field of this type.
