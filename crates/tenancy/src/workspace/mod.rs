@@ -367,7 +367,7 @@ fn slug_of(name: &str) -> String {
 }
 
 /// Rule of a field with a name from which a slug can be made.
-fn has_a_letter(name: &str, (): &()) -> garde::Result {
+pub(crate) fn has_a_letter(name: &str, (): &()) -> garde::Result {
     if slug_of(name).is_empty() { Err(garde::Error::new(NO_LETTER)) } else { Ok(()) }
 }
 
