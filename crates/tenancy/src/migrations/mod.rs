@@ -12,7 +12,7 @@ use sea_orm_migration::prelude::*;
 use domains::Domains;
 use organizations::{Enforcements, Logos, Organizations, Security};
 use people::{ImportFailures, LastLogins, NamesBesideWords, People};
-use workspaces::{PublicAccess, PublicWorkspaces};
+use workspaces::{PublicAccess, PublicWorkspaces, WorkspaceSettingsChanges};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![
@@ -33,6 +33,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(indexes::WorkspacePeople),
         Box::new(indexes::InvitationPages),
         Box::new(indexes::StatusChanges),
+        Box::new(WorkspaceSettingsChanges),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Workspaces that are open to every member.
+//! Workspaces that are open to every member, and the changes of their settings.
 
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
@@ -41,5 +41,32 @@ impl MigrationTrait for PublicAccess {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let column = boolean("allows_public_workspaces").default(true).to_owned();
         m.alter_table(Table::alter().table("organizations").add_column(column).to_owned()).await
+    }
+}
+
+/// How often the settings of a workspace were changed, and by whom the last time.
+pub(super) struct WorkspaceSettingsChanges;
+
+impl MigrationName for WorkspaceSettingsChanges {
+    fn name(&self) -> &str {
+        "m0128_tenancy_workspace_settings_changes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for WorkspaceSettingsChanges {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for column in [
+            big_integer("settings_version").default(0).to_owned(),
+            timestamp_with_time_zone_null("settings_updated_at"),
+            big_integer_null("settings_updated_by"),
+        ] {
+            m.alter_table(Table::alter().table("workspaces").add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }

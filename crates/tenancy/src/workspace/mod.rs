@@ -66,6 +66,10 @@ pub struct Model {
     pub description: Option<String>,
     /// What was set, as [`Settings`].
     pub settings: Option<Json>,
+    /// Counts the changes of it.
+    pub settings_version: i64,
+    pub settings_updated_at: Option<DateTime<Utc>>,
+    pub settings_updated_by: Option<UserId>,
     /// Whether those open it to every member of the organization, if that allows it; where a query can ask for it.
     pub is_public: bool,
     /// What it is a copy of.
