@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, Result, Secret};
+use rivergen_kernel::{Error, ErrorCode, Result, Secret};
 use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord},
@@ -138,14 +138,19 @@ pub async fn purge(identity: &Identity) -> Result<usize> {
     Ok(purged)
 }
 
-/// Opens a closed account again, before it is purged. For the operator.
+/// Opens a closed account again, before its time is over: organizations that went with it are erased then, and files first.
+/// For the operator.
 pub async fn restore(identity: &Identity, email: &str) -> Result<()> {
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;
     let user = User::find_by_email(tx.conn(), email).await?.ok_or(ErrorCode::UserNotFound)?;
     let Some(closed_at) = user.account.deletion_requested_at else {
-        return Err(rivergen_kernel::Error::new(ErrorCode::Conflict).with_message("The account is not closed."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The account is not closed."));
     };
+    if platform.clock.now() - closed_at >= chrono::Duration::days(RESTORE_DAYS) {
+        let message = "The account was closed too long ago: it is being purged.";
+        return Err(Error::new(ErrorCode::UserNotFound).with_message(message));
+    }
     identity.directory.reopen_account(&tx, user.id(), closed_at).await?;
     let mut account = user.account.clone().into_active_model();
     account.disabled_at = Set(None);

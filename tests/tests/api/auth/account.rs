@@ -2,6 +2,7 @@
 //! `DELETE /api/v1/auth/me`
 
 use chrono::Duration;
+use rivergen_kernel::ErrorCode;
 use rivergen_tests::{PASSWORD, Server, on_both_databases};
 use serde_json::json;
 
@@ -152,6 +153,13 @@ async fn a_closed_account_can_be_restored(server: &Server) {
     let again = server.sign_in("ada@new.example").await;
     let me = again.client.get(ME).await.ok();
     assert_eq!(me["organizations"].as_array().unwrap().len(), 1, "{me}");
+
+    // Not when its time is over: what it held has begun to go.
+    again.client.send(again.client.request(reqwest::Method::DELETE, ME).json(&body)).await.no_content();
+    server.clock().advance(Duration::days(30));
+    let refused = rivergen_identity::account::delete::restore(identity, "ada@new.example").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::UserNotFound);
+    assert_eq!(server.audited("user.restore", "success").await, 1);
 }
 
 async fn the_last_administrator_stays(server: &Server) {
