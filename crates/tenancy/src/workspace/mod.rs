@@ -273,7 +273,7 @@ pub(crate) async fn default_of(db: &impl ConnectionTrait, organization_id: Organ
 // ---- what changes them --------------------------------------------------------------------------------
 
 /// The workspace as it stays until the transaction ends; `WORKSPACE_NOT_FOUND` where it was deleted meanwhile.
-async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
+pub(crate) async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
     organization::lock(tx, tenant).await?;
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).filter(Column::DeletedAt.is_null());
     found.one(tx.conn()).await?.ok_or_else(|| ErrorCode::WorkspaceNotFound.into())
