@@ -106,6 +106,10 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        // No name that is kept has a zero byte ([`ZERO_BYTE`]).
+        if parts.uri.path().contains("%00") {
+            return Err(ErrorCode::NotFound.into());
+        }
         axum::extract::Path::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(value)| Self(value))
