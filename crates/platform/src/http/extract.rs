@@ -214,7 +214,7 @@ fn field_of(path: &str, text: &str) -> String {
 const ZERO_BYTE: &str = "must not contain a zero byte";
 
 /// Whether a text in the JSON has the escape `\u0000`; an unescaped zero byte is no JSON.
-fn names_zero_byte(json: &[u8]) -> bool {
+pub fn names_zero_byte(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         if rest[at + 1..].starts_with(b"u0000") {
