@@ -390,8 +390,8 @@ impl TenantScope for Tenant {
 /// What a list of a record that grows without end counts to: beyond it, a page would cost as much as all of the record.
 pub const COUNTED: u64 = 10_000;
 
-/// What a list counts to that shows rows up to the `end`th: [`COUNTED`] at most, or one behind the page, so that the page
-/// knows whether there is a next.
+/// What a list counts to that shows rows up to the `end`th: [`COUNTED`] at most, or one behind the page, so that the
+/// page knows whether there is a next.
 pub fn counted_to(end: u64) -> u64 {
     Ord::max(COUNTED, end.saturating_add(1)).min(i64::MAX as u64)
 }

@@ -138,8 +138,8 @@ pub async fn purge(identity: &Identity) -> Result<usize> {
     Ok(purged)
 }
 
-/// Opens a closed account again, before its time is over: organizations that went with it are erased then, and files first.
-/// For the operator.
+/// Opens a closed account again, before its time is over: organizations that went with it are erased then, and files
+/// first. For the operator.
 pub async fn restore(identity: &Identity, email: &str) -> Result<()> {
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;

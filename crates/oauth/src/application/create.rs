@@ -91,8 +91,8 @@ pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_
     redirect::check("redirect_uris", redirect_uris)
 }
 
-/// Who may register applications, the organization's settings say: nobody, its administrators, or every member, who looks
-/// after it no further: that is the administrators'.
+/// Who may register applications, the organization's settings say: nobody, its administrators, or every member, who
+/// looks after it no further: that is the administrators'.
 async fn may_create(oauth: &Oauth, caller: &Caller, organization: OrganizationId) -> Result<(Caller, Tenant)> {
     let caller = oauth.tenancy.enter(caller, organization).await?;
     let db = oauth.platform().db.read();

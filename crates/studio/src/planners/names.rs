@@ -1,5 +1,5 @@
-//! `GET /api/v1/prompts/planners/names`: what a question takes as `ai_model`, for whoever may put one. Where the models are,
-//! and what is spent on them, is told by [`super::get`] to whoever chooses them.
+//! `GET /api/v1/prompts/planners/names`: what a question takes as `ai_model`, for whoever may put one. Where the models
+//! are, and what is spent on them, is told by [`super::get`] to whoever chooses them.
 
 use axum::extract::State;
 use rivergen_kernel::{Permission, Result};

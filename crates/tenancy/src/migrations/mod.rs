@@ -1,5 +1,5 @@
-//! The tables of this room: here the order in which they came to be, beside it what they are about. What only makes lists
-//! quick, and came after its table, is in `indexes`.
+//! The tables of this room: here the order in which they came to be, beside it what they are about. What only makes
+//! lists quick, and came after its table, is in `indexes`.
 
 mod domains;
 mod indexes;

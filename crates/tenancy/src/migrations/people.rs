@@ -217,7 +217,8 @@ impl MigrationTrait for ImportFailures {
     }
 }
 
-/// Beside each word stands the name of who bears it, so that those who are found are put in order without a look at each.
+/// Beside each word stands the name of who bears it, so that those who are found are put in order without a look at
+/// each.
 pub(super) struct NamesBesideWords;
 
 impl MigrationName for NamesBesideWords {
@@ -230,7 +231,8 @@ impl MigrationName for NamesBesideWords {
 impl MigrationTrait for NamesBesideWords {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         let db = m.get_connection();
-        // The whole row is its key. On PostgreSQL words are found by a range of bytes, and names are ordered as those of members.
+        // The whole row is its key. On PostgreSQL words are found by a range of bytes, and names are ordered as those
+        // of members.
         let (collation, clustered) = match db.get_database_backend() {
             sea_orm_migration::sea_orm::DbBackend::Postgres => (" COLLATE \"C\"", ""),
             _ => ("", " WITHOUT ROWID"),

@@ -87,8 +87,8 @@ impl Erase {
     }
 }
 
-/// Opens a deleted organization again, before its erasure begins: that takes its files first. For the operator; sessions and
-/// tokens do not come back.
+/// Opens a deleted organization again, before its erasure begins: that takes its files first. For the operator;
+/// sessions and tokens do not come back.
 pub async fn restore(tenancy: &Tenancy, name: &str) -> Result<OrganizationId> {
     let platform = &tenancy.identity.platform;
     let tx = platform.db.begin().await?;

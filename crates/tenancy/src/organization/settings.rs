@@ -138,8 +138,8 @@ pub enum OauthAppCreation {
 }
 
 impl OauthAppCreation {
-    /// The organization, for a caller who stands in it and may register an application there; 403 for others. Where every
-    /// member may, a member does it in their own session.
+    /// The organization, for a caller who stands in it and may register an application there; 403 for others. Where
+    /// every member may, a member does it in their own session.
     pub fn registrar(self, caller: &Caller) -> Result<Tenant> {
         match self {
             Self::Everyone if caller.session().is_ok() => caller.tenant(),

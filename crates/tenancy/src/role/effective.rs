@@ -43,8 +43,8 @@ pub struct UserPermissions {
     pub public_access: Option<PublicAccess>,
     /// In the order of the catalogue.
     pub permissions: Vec<EffectivePermission>,
-    /// Whether the organization's settings let one register applications, with the permission or without it; null of another
-    /// member.
+    /// Whether the organization's settings let one register applications, with the permission or without it; null of
+    /// another member.
     pub may_register_applications: Option<bool>,
 }
 

@@ -106,9 +106,9 @@ struct Trail {
 }
 
 impl Trail {
-    /// The newest of them, `most` at least where there are as many: whoever asks orders and limits them once more. What they
-    /// did, what was done to the account, and the roles that they got and lost are looked up each by itself. Asked for any of
-    /// these, a database would read all that there ever were, to put them in order.
+    /// The newest of them, `most` at least where there are as many: whoever asks orders and limits them once more. What
+    /// they did, what was done to the account, and the roles that they got and lost are looked up each by itself. Asked
+    /// for any of these, a database would read all that there ever were, to put them in order.
     ///
     /// Indexes: audit_log(actor_user_id, id), audit_log(target_kind, target_id, id), audit_log_holder.
     fn newest(&self, most: u64) -> Select<Entity> {
