@@ -117,21 +117,17 @@ export function useProvedDomains() {
 /** What the planner is called that needs no model. */
 export const EMBEDDED = "embedded";
 
-/** Whom a question can be put to, by their names, for whoever may see that: the planners in their order, and this server's own
- * rules. */
-export function usePlanners(): string[] {
+/** Whom a question can be put to, by their names: the planners in their order, and this server's own rules. */
+export function usePlanners(): readonly string[] {
     const may = useMay();
     const told = useQuery({
-        queryKey: ["planners"],
+        queryKey: ["planners", "names"],
         meta: CHOICE,
-        enabled: may("organization.update"),
+        enabled: may("prompt.execute"),
         staleTime: 60_000,
-        queryFn: () => read(api.GET("/api/v1/prompts/planners")),
+        queryFn: () => read(api.GET("/api/v1/prompts/planners/names")),
     });
-    if (!told.data) return [];
-    const { may_choose, planners, operators } = told.data;
-    const inOrder = may_choose && planners.length > 0 ? planners.map((each) => each.name) : operators;
-    return [...new Set([...inOrder, EMBEDDED])];
+    return told.data?.names ?? [];
 }
 
 /** Everything that a role can allow. */

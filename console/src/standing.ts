@@ -55,6 +55,9 @@ export function useOrganization(): number {
     return usePlace().organization ?? 0;
 }
 
+/** What no permission says alone: the settings of the organization may let every member do it, or nobody. */
+export const REGISTER = "application.register";
+
 /** What the person may do here. Until it is known everything is shown, and the server refuses what must not be. */
 export function useMay(): (permission: string) => boolean {
     const { organization, workspace } = usePlace();
@@ -75,5 +78,6 @@ export function useMay(): (permission: string) => boolean {
             ),
     });
     const held = standing.data && new Set(standing.data.permissions.map((permission) => permission.name as string));
+    if (standing.data?.may_register_applications) held?.add(REGISTER);
     return (permission) => !held || held.has(permission);
 }

@@ -582,8 +582,9 @@ test("a question is put to the planner that is chosen", (context) =>
             assert.ok(answer.ok, await answer.text());
         };
         const planner = page.getByLabel("Answered by");
-        const told = page.waitForResponse("**/api/v1/prompts/planners");
-        await signIn(page, server.url, "owner@acme.example");
+        const told = page.waitForResponse("**/api/v1/prompts/planners/names");
+        // Every member is told, and nobody but administrators where the models are.
+        await signIn(page, server.url, "viewer@acme.example");
         await told;
         // Where there is one there is nothing to choose.
         assert.equal(await planner.count(), 0);
@@ -1905,7 +1906,11 @@ test("who may register applications is said in the settings, and kept", (context
         const where = await page.getByRole("link", { name: /\/organization\/applications\/new$/ }).textContent();
         await visit(context, async (member) => {
             await signIn(member, server.url, "viewer@acme.example");
-            await member.goto(where);
+            await member.keyboard.press("Control+k");
+            await member.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+            await member.keyboard.type("register an application");
+            await member.getByRole("menuitem", { name: "Register an application", exact: true }).click();
+            await member.waitForURL(where);
             await member.getByLabel("Name", { exact: true }).fill("Of a member");
             await member.getByLabel("Redirect addresses").fill("https://member.acme.example/callback");
             await member.getByLabel(/^Members are not asked/).waitFor({ state: "detached" });

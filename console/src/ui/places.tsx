@@ -41,6 +41,7 @@ import {
 } from "lucide-react";
 import type { ComponentType } from "react";
 import { demo } from "../demo";
+import { REGISTER } from "../standing";
 
 export type Place = {
     path: string;
@@ -289,7 +290,7 @@ export const others: Place[] = [
         path: "/organization/applications/new",
         label: "Register an application",
         icon: AppWindow,
-        needs: "oauth_app.manage",
+        needs: REGISTER,
         words: "new oauth client",
     },
     { path: "/files?tab=links", label: "Links to files", icon: Link, needs: "storage.read", words: "share download" },

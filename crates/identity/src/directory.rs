@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{OrganizationId, Result, UserId, WorkspaceId, caller::Membership};
-use rivergen_platform::{Transaction, audit::Actor};
+use rivergen_platform::{
+    Transaction,
+    audit::{Actor, AuditRecord},
+};
 use serde::Serialize;
 
 use crate::{
@@ -87,12 +90,18 @@ pub trait Directory: Send + Sync {
     /// has given up in the transaction of what they sign in with.
     async fn keeps_ways_in(&self, tx: &Transaction, user: UserId) -> Result<bool>;
 
-    /// Takes a person out of every organization because they close their account, and deletes the personal one.
-    /// `LAST_ADMIN` where an organization with other members would be left without an owner.
-    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()>;
+    /// Takes a person out of every organization because they close their account, and deletes those in which nobody else
+    /// is. `LAST_ADMIN` where an organization with other members would be left without an owner. Answers the records of it,
+    /// to be written after everything that the transaction locks.
+    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<Vec<AuditRecord>>;
 
     /// Undoes [`Directory::close_account`] of that moment.
-    async fn reopen_account(&self, tx: &Transaction, user: UserId, closed_at: DateTime<Utc>) -> Result<()>;
+    async fn reopen_account(
+        &self,
+        tx: &Transaction,
+        user: UserId,
+        closed_at: DateTime<Utc>,
+    ) -> Result<Vec<AuditRecord>>;
 
     /// A closed account is about to go for good, and what the person is in organizations goes with it. Holds these until the
     /// transaction ends, as everybody does who changes their members.

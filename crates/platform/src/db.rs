@@ -390,14 +390,24 @@ impl TenantScope for Tenant {
 /// What a list of a record that grows without end counts to: beyond it, a page would cost as much as all of the record.
 pub const COUNTED: u64 = 10_000;
 
-/// How many rows a select finds: [`COUNTED`] at most, or one behind the page, so that the page knows whether there is a next.
+/// What a list counts to that shows rows up to the `end`th: [`COUNTED`] at most, or one behind the page, so that the
+/// page knows whether there is a next.
+pub fn counted_to(end: u64) -> u64 {
+    Ord::max(COUNTED, end.saturating_add(1)).min(i64::MAX as u64)
+}
+
+/// How many rows a select finds, as far as the page counts them.
 pub async fn count_up<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>, page: PageRequest) -> Result<u64> {
+    count_rows(db, select, counted_to(page.offset() + page.limit())).await
+}
+
+/// How many rows a select finds, `most` at most.
+pub async fn count_rows<E: EntityTrait>(db: &impl ConnectionTrait, select: Select<E>, most: u64) -> Result<u64> {
     use sea_orm::{
         QuerySelect,
         sea_query::{Asterisk, ExprTrait},
     };
-    let behind = page.offset() + page.limit() + 1;
-    let few = select.limit(Ord::max(COUNTED, behind)).into_query();
+    let few = select.limit(most).into_query();
     let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
     let row = db.query_one(&count).await?;
     let counted: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();

@@ -79,6 +79,7 @@ pub fn operations() -> OpenApiRouter<Studio> {
         .routes(routes!(execution::save::save_execution))
         .routes(routes!(execution::feedback::give_feedback))
         .routes(routes!(planners::get::get_planners, planners::replace::replace_planners))
+        .routes(routes!(planners::names::get_planner_names))
         .routes(routes!(schedule::create::create_schedule))
         .routes(routes!(schedule::list::list_schedules))
         .routes(routes!(

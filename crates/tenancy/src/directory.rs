@@ -15,7 +15,7 @@ use rivergen_kernel::{
 };
 use rivergen_platform::{
     Clock, Database, Event, Kept, Platform, Transaction,
-    audit::{self, Actor},
+    audit::{self, Actor, AuditRecord},
     db::TenantScope,
     jobs::JobOptions,
 };
@@ -204,14 +204,9 @@ impl Directory for TenancyDirectory {
     }
 
     async fn keeps_ways_in(&self, tx: &Transaction, user: UserId) -> Result<bool> {
-        // In one order, so that of two owners who give up the last of it at once the second sees what the first has done.
-        let memberships = member::Entity::find()
-            .filter(member::Column::UserId.eq(user))
-            .order_by_asc(member::Column::OrganizationId)
-            .all(tx.conn())
-            .await?;
-        for membership in memberships {
-            let tenant = Tenant::on_behalf_of(membership.organization_id);
+        // Of two owners who give up the last of it at once the second sees what the first has done.
+        for id in live_organizations(tx, user).await? {
+            let tenant = Tenant::on_behalf_of(id);
             organization::lock(tx, tenant).await?;
             if !member::keeps_a_way_in(tx, tenant, user, None).await? {
                 return Ok(false);
@@ -220,15 +215,9 @@ impl Directory for TenancyDirectory {
         Ok(true)
     }
 
-    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<()> {
-        // In one order, so that of two who close their accounts at once one waits for the other.
-        let memberships = member::Entity::find()
-            .filter(member::Column::UserId.eq(user))
-            .order_by_asc(member::Column::OrganizationId)
-            .all(tx.conn())
-            .await?;
-        for membership in memberships {
-            let id = membership.organization_id;
+    async fn close_account(&self, tx: &Transaction, user: UserId, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
+        let mut records = Vec::new();
+        for id in live_organizations(tx, user).await? {
             let tenant = Tenant::on_behalf_of(id);
             let is_owned = member::is_owned(tx, tenant, Some(user)).await?
                 && member::keeps_a_way_in(tx, tenant, user, Some(user)).await?;
@@ -249,26 +238,39 @@ impl Directory for TenancyDirectory {
                         .filter(organization::Column::Id.eq(id))
                         .exec(tx.conn())
                         .await?;
+                    records.push(with_its_member(id, "organization.delete", user));
                 }
             }
             tx.publish(Event::OrganizationChanged(id)).await?;
         }
         // The rows stay until the account is purged: restoring it brings them back.
-        tx.publish(Event::UserChanged(user)).await
+        tx.publish(Event::UserChanged(user)).await?;
+        Ok(records)
     }
 
-    async fn reopen_account(&self, tx: &Transaction, user: UserId, closed_at: DateTime<Utc>) -> Result<()> {
+    async fn reopen_account(
+        &self,
+        tx: &Transaction,
+        user: UserId,
+        closed_at: DateTime<Utc>,
+    ) -> Result<Vec<AuditRecord>> {
+        let mut records = Vec::new();
         let memberships = member::Entity::find().filter(member::Column::UserId.eq(user)).all(tx.conn()).await?;
         for membership in memberships {
-            organization::Entity::update_many()
+            let id = membership.organization_id;
+            let reopened = organization::Entity::update_many()
                 .col_expr(organization::Column::DeletedAt, Expr::value(Option::<DateTime<Utc>>::None))
-                .filter(organization::Column::Id.eq(membership.organization_id))
+                .filter(organization::Column::Id.eq(id))
                 .filter(organization::Column::DeletedAt.eq(closed_at))
                 .exec(tx.conn())
                 .await?;
-            tx.publish(Event::OrganizationChanged(membership.organization_id)).await?;
+            if reopened.rows_affected > 0 {
+                records.push(with_its_member(id, "organization.restore", user));
+            }
+            tx.publish(Event::OrganizationChanged(id)).await?;
         }
-        tx.publish(Event::UserChanged(user)).await
+        tx.publish(Event::UserChanged(user)).await?;
+        Ok(records)
     }
 
     async fn hold_organizations(&self, tx: &Transaction, user: UserId) -> Result<()> {
@@ -337,6 +339,29 @@ impl Directory for TenancyDirectory {
                 .collect(),
         })
     }
+}
+
+/// The organizations of a person that are not deleted, in one order: of two transactions that hold several of them one waits
+/// for the other. Index: memberships(user_id, status).
+async fn live_organizations(tx: &Transaction, user: UserId) -> Result<Vec<OrganizationId>> {
+    let of = member::Entity::belongs_to(organization::Entity)
+        .from(member::Column::OrganizationId)
+        .to(organization::Column::Id);
+    let live = member::Entity::find()
+        .select_only()
+        .column(member::Column::OrganizationId)
+        .join(JoinType::InnerJoin, of.into())
+        .filter(member::Column::UserId.eq(user))
+        .filter(organization::Column::DeletedAt.is_null())
+        .order_by_asc(member::Column::OrganizationId);
+    Ok(live.into_tuple().all(tx.conn()).await?)
+}
+
+/// The record of an organization that goes with the account of its only member, or comes back with it.
+fn with_its_member(organization: OrganizationId, action: &'static str, user: UserId) -> AuditRecord {
+    AuditRecord::new(Some(organization), Actor::system(), action)
+        .target("organization", organization.0)
+        .details(serde_json::json!({"with_account": user}))
 }
 
 impl TenancyDirectory {

@@ -305,7 +305,12 @@ async fn text_that_a_database_cannot_hold(server: &Server) {
     }
     let query = json!({"query": "SELECT 'a\u{0}b'", "parameters": {"p": zero}});
     assert!(acme.owner.query_with(shop.orders, query).await.status.as_u16() < 500);
-    for path in ["/api/v1/organizations?search=%00", "/api/v1/data-sources?search=%00", "/api/v1/policies?search=%00"] {
+    for path in [
+        "/api/v1/organizations?search=%00",
+        "/api/v1/data-sources?search=%00",
+        "/api/v1/policies?search=%00",
+        "/api/v1/users/bulk-import/imp_%00",
+    ] {
         let answer = acme.owner.client.get(path).await;
         if answer.status.as_u16() >= 500 {
             faults.push(answer.request);

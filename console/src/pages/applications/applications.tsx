@@ -3,17 +3,17 @@
 import { Link, useSearch } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
 import { api, read } from "../../api/client";
-import { useOrganization } from "../../standing";
+import { REGISTER, useMay, useOrganization } from "../../standing";
 import { Badge, Empty, Page, When } from "../../ui/basics";
 import { List } from "../../ui/list";
 import { Parts } from "../../ui/parts";
-import { State, useMayRegister } from "./pieces";
+import { State } from "./pieces";
 import { Policy } from "./policy";
 
 export function Applications() {
     const id = useOrganization();
     const { tab = "registered" } = useSearch({ strict: false }) as { tab?: string };
-    const register = useMayRegister() && (
+    const register = useMay()(REGISTER) && (
         <Link className="button primary" to="/organization/applications/new">
             <Plus size={16} />
             Register an application

@@ -2,7 +2,7 @@
 
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../../api/client";
-import { useMay, useSettings } from "../../standing";
+import { useMay } from "../../standing";
 import { Status } from "../../ui/basics";
 
 export type Application = Schemas["OauthApplication"];
@@ -11,14 +11,6 @@ export type Application = Schemas["OauthApplication"];
 export const State = ({ of }: { of: Application }) => (
     <Status value={of.status === "active" ? "active" : "suspended"} />
 );
-
-/** Whether one may register applications. Whoever is not told the settings is taken for one of those whom these say nothing
- * of. */
-export function useMayRegister(): boolean {
-    const may = useMay();
-    const who = useSettings().data?.settings.oauth_app_creation;
-    return who === "everyone" || (who !== "nobody" && may("oauth_app.manage"));
-}
 
 /** The way back, as far as it is open: members may register an application and not see the others. */
 export function Crumbs() {

@@ -29,7 +29,7 @@ export function Settings({ settings }: { settings: Values }) {
                     body: { settings: changed as never },
                 }),
             ),
-        { done: "Saved.", changes: [["settings", id]], inline: true, onDone: () => setChanged({}) },
+        { done: "Saved.", changes: [["settings", id], ["standing"]], inline: true, onDone: () => setChanged({}) },
     );
     const touched = Object.keys(changed).length > 0;
     const number = (name: string, label: string, hint?: string) => (

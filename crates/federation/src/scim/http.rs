@@ -16,7 +16,7 @@ use rivergen_kernel::{ErrorCode, Tenant};
 use rivergen_platform::{
     Platform,
     audit::{Actor, AuditRecord},
-    http::{ClientIp, RequestOrigin, TrustedProxies},
+    http::{ClientIp, RequestOrigin, TrustedProxies, names_zero_byte},
     limits::{GENERAL, Rule, ip_key},
 };
 use serde_json::{Map, Value, json};
@@ -216,6 +216,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             StatusCode::PAYLOAD_TOO_LARGE => ScimError::of_status(413, "The body is too large."),
             _ => ScimError::new(Kind::InvalidSyntax, "The body did not arrive."),
         })?;
+        // The databases hold none.
+        if names_zero_byte(&bytes) {
+            return Err(ScimError::value("The body must not contain a zero byte."));
+        }
         let object = serde_json::from_slice(&bytes)
             .map_err(|error| ScimError::new(Kind::InvalidSyntax, format!("The body is no JSON object: {error}.")))?;
         Ok(Self(object))
@@ -263,8 +267,12 @@ impl Search {
             Some(order) if order.eq_ignore_ascii_case("descending") => true,
             Some(_) => return Err(ScimError::value("sortOrder is ascending or descending.")),
         };
+        let filter = given("filter");
+        if filter.as_deref().is_some_and(|text| text.contains('\0') || names_zero_byte(text.as_bytes())) {
+            return Err(ScimError::new(Kind::InvalidFilter, "The filter must not contain a zero byte."));
+        }
         Ok(Self {
-            filter: given("filter"),
+            filter,
             sort_by: given("sortBy"),
             is_descending,
             start_index: start_index.unsigned_abs(),

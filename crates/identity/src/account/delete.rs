@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{ErrorCode, Result, Secret};
+use rivergen_kernel::{Error, ErrorCode, Result, Secret};
 use rivergen_platform::{
     Transaction,
     audit::{self, Actor, AuditRecord},
@@ -74,17 +74,18 @@ pub async fn delete_me(
         }
     }
     let tx = platform.db.begin().await?;
-    close(&identity, &tx, &user, now).await?;
-    let record = AuditRecord::new(None, origin.actor(user.id()), "user.delete").target("user", user.id().0);
-    audit::record(&tx, &platform.clock, record).await?;
+    let mut records = close(&identity, &tx, &user, now).await?;
+    records.push(AuditRecord::new(None, origin.actor(user.id()), "user.delete").target("user", user.id().0));
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     Ok(NoContent)
 }
 
 /// Closes an account in the caller's transaction: nobody gets in any more, and in thirty days it is purged. `LAST_ADMIN`
-/// where an organization would be left without an administrator.
-pub async fn close(identity: &Identity, tx: &Transaction, user: &User, now: DateTime<Utc>) -> Result<()> {
-    identity.directory.close_account(tx, user.id(), now).await?;
+/// where an organization would be left without an administrator. Answers the records of what goes with it, to be written
+/// with that of the operation.
+pub async fn close(identity: &Identity, tx: &Transaction, user: &User, now: DateTime<Utc>) -> Result<Vec<AuditRecord>> {
+    let records = identity.directory.close_account(tx, user.id(), now).await?;
     let mut account = user.account.clone().into_active_model();
     account.disabled_at = Set(Some(now));
     account.deletion_requested_at = Set(Some(now));
@@ -93,7 +94,8 @@ pub async fn close(identity: &Identity, tx: &Transaction, user: &User, now: Date
     personal_token::revoke_all(tx, user.id(), now).await?;
     pending_login::end_all(tx, user.id(), now).await?;
     session::end_all(tx, user.id(), None, EndReason::AccountClosed, now).await?;
-    mails::send_account_closed(identity, tx, user).await
+    mails::send_account_closed(identity, tx, user).await?;
+    Ok(records)
 }
 
 /// Removes for good what was closed long enough ago.
@@ -138,22 +140,27 @@ pub async fn purge(identity: &Identity) -> Result<usize> {
     Ok(purged)
 }
 
-/// Opens a closed account again, before it is purged. For the operator.
+/// Opens a closed account again, before its time is over: organizations that went with it are erased then, and files
+/// first. For the operator.
 pub async fn restore(identity: &Identity, email: &str) -> Result<()> {
     let platform = &identity.platform;
     let tx = platform.db.begin().await?;
     let user = User::find_by_email(tx.conn(), email).await?.ok_or(ErrorCode::UserNotFound)?;
     let Some(closed_at) = user.account.deletion_requested_at else {
-        return Err(rivergen_kernel::Error::new(ErrorCode::Conflict).with_message("The account is not closed."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The account is not closed."));
     };
-    identity.directory.reopen_account(&tx, user.id(), closed_at).await?;
+    if platform.clock.now() - closed_at >= chrono::Duration::days(RESTORE_DAYS) {
+        let message = "The account was closed too long ago: it is being purged.";
+        return Err(Error::new(ErrorCode::UserNotFound).with_message(message));
+    }
+    let mut records = identity.directory.reopen_account(&tx, user.id(), closed_at).await?;
     let mut account = user.account.clone().into_active_model();
     account.disabled_at = Set(None);
     account.deletion_requested_at = Set(None);
     account.updated_at = Set(platform.clock.now());
     account.update(tx.conn()).await?;
     tx.publish(rivergen_platform::Event::UserChanged(user.id())).await?;
-    let record = AuditRecord::new(None, Actor::system(), "user.restore").target("user", user.id().0);
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(AuditRecord::new(None, Actor::system(), "user.restore").target("user", user.id().0));
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await
 }

@@ -9,7 +9,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn},
 };
-use rivergen_tenancy::organization::{self, settings::OauthAppCreation};
+use rivergen_tenancy::organization;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -91,24 +91,13 @@ pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_
     redirect::check("redirect_uris", redirect_uris)
 }
 
-/// Who may register applications, the organization's settings say: nobody, its administrators, or every member. A member
-/// does it in their own session, and looks after it no further: that is the administrators'.
+/// Who may register applications, the organization's settings say: nobody, its administrators, or every member, who
+/// looks after it no further: that is the administrators'.
 async fn may_create(oauth: &Oauth, caller: &Caller, organization: OrganizationId) -> Result<(Caller, Tenant)> {
     let caller = oauth.tenancy.enter(caller, organization).await?;
     let db = oauth.platform().db.read();
     let row = organization::Entity::find_by_id(organization).one(db).await?.ok_or(ErrorCode::OrgNotFound)?;
-    let tenant = match row.intake()?.oauth_app_creation {
-        OauthAppCreation::Everyone if caller.session().is_ok() => {
-            Tenant::on_behalf_of(caller.membership()?.organization_id)
-        }
-        OauthAppCreation::Everyone | OauthAppCreation::Admins => caller.require(Permission::OauthAppManage)?,
-        OauthAppCreation::Nobody => {
-            caller.require(Permission::OauthAppManage)?;
-            return Err(Error::new(ErrorCode::Forbidden).with_message(
-                "The settings of the organization (oauth_app_creation) let nobody register applications.",
-            ));
-        }
-    };
+    let tenant = row.intake()?.oauth_app_creation.registrar(&caller)?;
     Ok((caller, tenant))
 }
 

@@ -106,6 +106,10 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        // No name that is kept has a zero byte ([`ZERO_BYTE`]).
+        if parts.uri.path().contains("%00") {
+            return Err(ErrorCode::NotFound.into());
+        }
         axum::extract::Path::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Path(value)| Self(value))
@@ -160,6 +164,11 @@ impl SkipLimit {
     pub fn limit(self) -> u64 {
         self.limit.unwrap_or(100)
     }
+
+    /// How many rows are on the page and before it.
+    pub fn end(self) -> u64 {
+        self.skip().saturating_add(self.limit()).min(i64::MAX as u64)
+    }
 }
 
 // `sort_order` of a list. A plain comment: one of documentation would stand in the API at each field of this type.
@@ -205,7 +214,7 @@ fn field_of(path: &str, text: &str) -> String {
 const ZERO_BYTE: &str = "must not contain a zero byte";
 
 /// Whether a text in the JSON has the escape `\u0000`; an unescaped zero byte is no JSON.
-fn names_zero_byte(json: &[u8]) -> bool {
+pub fn names_zero_byte(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         if rest[at + 1..].starts_with(b"u0000") {

@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod get;
+pub mod names;
 pub mod replace;
 
 use std::{sync::Arc, time::Duration};
@@ -225,6 +226,25 @@ impl Planners {
         }
     }
 
+    /// The names that [`Planners::of`] takes. Index: prompt_planners(organization_id, position).
+    async fn names(&self, platform: &Platform, tenant: Tenant) -> Result<Vec<String>> {
+        let mut names: Vec<String> = match self.may_choose {
+            true => rows(platform.db.read(), tenant).await?.into_iter().map(|row| row.name).collect(),
+            false => Vec::new(),
+        };
+        if names.is_empty() {
+            names = self.operators_names(platform, tenant);
+        }
+        if !names.iter().any(|name| name == EMBEDDED) {
+            names.push(EMBEDDED.to_owned());
+        }
+        Ok(names)
+    }
+
+    fn operators_names(&self, platform: &Platform, tenant: Tenant) -> Vec<String> {
+        self.operators(platform, tenant).iter().map(|planner| planner.name().to_owned()).collect()
+    }
+
     fn operators(&self, platform: &Platform, tenant: Tenant) -> Vec<Arc<dyn Planner>> {
         let Some(model) = &self.model else { return vec![self.embedded.clone()] };
         let budget = Budget::new(platform.clone(), tenant, OPERATORS.to_owned(), model.monthly_tokens);
@@ -260,7 +280,7 @@ impl Planners {
                     }
                 })
                 .collect(),
-            operators: self.operators(platform, tenant).iter().map(|planner| planner.name().to_owned()).collect(),
+            operators: self.operators_names(platform, tenant),
             operators_tokens_this_month: of(OPERATORS).0,
             may_choose: self.may_choose,
             has_local: self.local.is_some(),

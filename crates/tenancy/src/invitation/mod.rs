@@ -266,13 +266,17 @@ fn random_token() -> Token {
     }
 }
 
-/// Whether the inviter could still give what they promised: an active member whose account is open, who may invite or add
-/// people, and who holds all that the role holds, in the whole organization. True of one whose role is gone, which is
-/// [stale](ErrorCode::InvitationStale) for that.
+/// Whether the inviter could still give what they promised: an active member whose account is open, who may invite or
+/// add people, and who holds all that the role holds, in the whole organization, which still takes in people of the
+/// address's domain. True of one whose role is gone, which is [stale](ErrorCode::InvitationStale) for that.
 async fn is_vouched_for(db: &impl ConnectionTrait, found: &Named, now: DateTime<Utc>) -> Result<bool> {
     let invitation = &found.invitation;
     let inviter = User::find(db, invitation.invited_by_user_id).await?;
     if inviter.is_none_or(|inviter| inviter.account.disabled_at.is_some()) {
+        return Ok(false);
+    }
+    let row = organization::Entity::find_by_id(invitation.organization_id).one(db).await?;
+    if row.ok_or(ErrorCode::OrgNotFound)?.intake()?.allow(&invitation.email).is_err() {
         return Ok(false);
     }
     let standing = Standing::load(db, invitation.organization_id, invitation.invited_by_user_id).await?;

@@ -26,6 +26,45 @@ impl MigrationTrait for Lookups {
     }
 }
 
+/// Which invitations are long over.
+pub(super) struct InvitationExpiry;
+
+impl MigrationName for InvitationExpiry {
+    fn name(&self) -> &str {
+        "m0029_tenancy_invitation_expiry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for InvitationExpiry {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let index = "CREATE INDEX invitations_expiry ON invitations (expires_at)";
+        m.get_connection().execute_unprepared(index).await.map(drop)
+    }
+}
+
+/// What somebody sent: access requests ask for it.
+pub(super) struct SentByPeople;
+
+impl MigrationName for SentByPeople {
+    fn name(&self) -> &str {
+        "m0029_tenancy_sent_by_people"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SentByPeople {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        for index in [
+            "CREATE INDEX invitations_inviter ON invitations (invited_by_user_id, id)",
+            "CREATE INDEX user_imports_starter ON user_imports (started_by_user_id, id)",
+        ] {
+            m.get_connection().execute_unprepared(index).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Who holds a role in a workspace, told by indexes alone.
 pub(super) struct WorkspacePeople;
 

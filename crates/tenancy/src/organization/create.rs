@@ -38,11 +38,11 @@ use crate::{
     "admin_email": "ada@acme.example", "admin_password": "Correct1horse", "admin_display_name": "Ada"}))]
 pub struct CreateOrganizationRequest {
     /// Unique across all organizations, compared without case.
-    #[garde(length(chars, min = 1, max = 255))]
+    #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
     pub name: String,
     #[garde(skip)]
     pub domain: Option<String>,
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(workspace::has_a_letter)))]
     #[schema(default = "Main Workspace")]
     pub workspace_name: Option<String>,
     #[garde(skip)]

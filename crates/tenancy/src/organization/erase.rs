@@ -17,7 +17,7 @@ use super::{Column, Entity, Model, delete::RESTORE, name_key};
 use crate::Tenancy;
 
 const JOB: &str = "tenancy.erase_organizations";
-/// Organizations of one run: each takes a transaction of its own.
+/// Organizations that are looked up together: each takes a transaction of its own.
 const BATCH: u64 = 10;
 
 struct Erase {
@@ -33,20 +33,34 @@ pub fn register(tenancy: &Tenancy, remains: Vec<Arc<dyn Remains>>) {
 
 #[async_trait]
 impl Handler for Erase {
-    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
-        for row in self.due().await.map_err(JobError::retry)? {
-            self.erase(&row).await.map_err(JobError::retry)?;
+    async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
+        let (mut after, mut failure) = (OrganizationId(0), None);
+        loop {
+            let due = self.due(after).await.map_err(JobError::retry)?;
+            let Some(last) = due.last() else { break };
+            after = last.id;
+            for row in &due {
+                if context.shutdown.is_cancelled() {
+                    return Err(JobError::retry("the server shuts down"));
+                }
+                // One that cannot be erased holds up no other.
+                if let Err(error) = self.erase(row).await {
+                    tracing::error!(organization = %row.id, ?error, "an organization could not be erased");
+                    failure = Some(error);
+                }
+            }
         }
-        Ok(())
+        failure.map_or(Ok(()), |error| Err(JobError::retry(error)))
     }
 }
 
 impl Erase {
-    /// Index: organizations(deleted_at).
-    async fn due(&self) -> Result<Vec<Model>> {
+    /// Those behind the one named. Index: organizations(deleted_at).
+    async fn due(&self, after: OrganizationId) -> Result<Vec<Model>> {
         let platform = &self.tenancy.identity.platform;
         let due = Entity::find().filter(Column::DeletedAt.lte(platform.clock.now() - RESTORE));
-        Ok(due.order_by_asc(Column::Id).limit(BATCH).all(platform.db.read()).await?)
+        let due = due.filter(Column::Id.gt(after)).order_by_asc(Column::Id).limit(BATCH);
+        Ok(due.all(platform.db.read()).await?)
     }
 
     /// First what lies elsewhere, then the rows: whoever is killed between the two finds the row and begins again.
@@ -73,7 +87,8 @@ impl Erase {
     }
 }
 
-/// Opens a deleted organization again, before it is erased. For the operator; sessions and tokens do not come back.
+/// Opens a deleted organization again, before its erasure begins: that takes its files first. For the operator;
+/// sessions and tokens do not come back.
 pub async fn restore(tenancy: &Tenancy, name: &str) -> Result<OrganizationId> {
     let platform = &tenancy.identity.platform;
     let tx = platform.db.begin().await?;
@@ -82,8 +97,12 @@ pub async fn restore(tenancy: &Tenancy, name: &str) -> Result<OrganizationId> {
     let row = found.ok_or_else(|| {
         Error::new(ErrorCode::OrgNotFound).with_message(format!("There is no organization {name:?}, or it is erased."))
     })?;
-    if row.deleted_at.is_none() {
+    let Some(deleted_at) = row.deleted_at else {
         return Err(Error::new(ErrorCode::Conflict).with_message("The organization is not deleted."));
+    };
+    if platform.clock.now() - deleted_at >= RESTORE {
+        let message = "The organization was deleted too long ago: it is being erased.";
+        return Err(Error::new(ErrorCode::OrgNotFound).with_message(message));
     }
     Entity::update_many()
         .col_expr(Column::DeletedAt, Expr::value(Option::<chrono::DateTime<chrono::Utc>>::None))

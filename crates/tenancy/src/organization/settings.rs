@@ -137,6 +137,23 @@ pub enum OauthAppCreation {
     Nobody,
 }
 
+impl OauthAppCreation {
+    /// The organization, for a caller who stands in it and may register an application there; 403 for others. Where
+    /// every member may, a member does it in their own session.
+    pub fn registrar(self, caller: &Caller) -> Result<Tenant> {
+        match self {
+            Self::Everyone if caller.session().is_ok() => caller.tenant(),
+            Self::Everyone | Self::Admins => caller.require(Permission::OauthAppManage),
+            Self::Nobody => {
+                caller.require(Permission::OauthAppManage)?;
+                Err(Error::new(ErrorCode::Forbidden).with_message(
+                    "The settings of the organization (oauth_app_creation) let nobody register applications.",
+                ))
+            }
+        }
+    }
+}
+
 fn always(value: &bool, (): &()) -> garde::Result {
     value.then_some(()).ok_or_else(|| garde::Error::new("is asked of everybody on this server"))
 }

@@ -23,7 +23,7 @@ use crate::{Tenancy, domain};
 #[schema(example = json!({"name": "Acme Corporation", "domain": "acme.example"}))]
 pub struct UpdateOrganizationRequest {
     /// Unique across all organizations, compared without case.
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(super::not_blank)))]
     pub name: Option<String>,
     /// `null` takes it away. Another one is to be proved: it is claimed with this.
     #[serde(default, deserialize_with = "given")]
@@ -72,9 +72,6 @@ pub async fn update(
     let mut row = before.clone().into_active_model();
     if let Some(name) = request.name {
         let name = name.trim().to_owned();
-        if name.is_empty() {
-            return Err(Error::invalid_field("name", "must not be blank"));
-        }
         if !before.is_personal {
             row.name_key = Set(name_key(&name));
         }

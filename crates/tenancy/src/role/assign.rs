@@ -15,7 +15,7 @@ use super::{assignments::RoleAssignment, rules::Deed};
 use crate::{
     Tenancy,
     member::{self, assignment::Grant},
-    organization,
+    organization, workspace,
 };
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -75,7 +75,11 @@ impl Wish {
             return Err(Error::invalid_field("expires_at", "must be in the future"));
         }
         let tx = platform.db.begin().await?;
-        organization::lock(&tx, tenant).await?;
+        // A workspace that is just being deleted has taken its roles away: none comes afterwards.
+        match self.workspace_id {
+            Some(id) => drop(workspace::hold(&tx, tenant, id).await?),
+            None => organization::lock(&tx, tenant).await?,
+        }
         let role = super::hold(&tx, tenant, self.role_id).await?;
         Deed::Assign(&role.permissions()).allow(caller)?;
         let member = member::hold_active(&tx, tenant, self.user_id).await;

@@ -12,11 +12,12 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Query, Reply, SignedIn},
 };
+use sea_orm::EntityTrait;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{RoleRef, assignments::RoleAssignment};
-use crate::{Tenancy, invitation::WorkspaceRef, standing::Standing};
+use crate::{Tenancy, invitation::WorkspaceRef, organization, standing::Standing};
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -42,6 +43,9 @@ pub struct UserPermissions {
     pub public_access: Option<PublicAccess>,
     /// In the order of the catalogue.
     pub permissions: Vec<EffectivePermission>,
+    /// Whether the organization's settings let one register applications, with the permission or without it; null of
+    /// another member.
+    pub may_register_applications: Option<bool>,
 }
 
 /// What a public workspace gives every member.
@@ -107,6 +111,10 @@ pub async fn get_user_permissions(
             role: RoleRef { id: public.role_id, name: public.role_name.clone() },
         }),
         permissions: effective(&standing, own.as_ref(), workspace_id, now)?,
+        may_register_applications: match own {
+            Some(_) => Some(may_register_applications(&tenancy, &caller, standing.organization_id).await?),
+            None => None,
+        },
     };
     Ok(Reply::ok(found, "What the member may do."))
 }
@@ -202,6 +210,14 @@ async fn standing_of(
     let standing = tenancy.standings.of(tenant.organization_id(), user_id).await?;
     let standing = standing.ok_or(ErrorCode::UserNotFound)?;
     Ok((standing, is_own.then_some(caller)))
+}
+
+/// An application is the organization's: what a role in a workspace gives does not count.
+async fn may_register_applications(tenancy: &Tenancy, caller: &Caller, organization: OrganizationId) -> Result<bool> {
+    let caller = tenancy.enter(caller, organization).await?;
+    let db = tenancy.identity.platform.db.read();
+    let row = organization::Entity::find_by_id(organization).one(db).await?.ok_or(ErrorCode::OrgNotFound)?;
+    Ok(row.intake()?.oauth_app_creation.registrar(&caller).is_ok())
 }
 
 fn effective(

@@ -6,10 +6,14 @@ use garde::Validate;
 use rivergen_kernel::{OrganizationId, Permission, Result, UserId};
 use rivergen_platform::{
     audit::log::{self, Column, Entity, Model},
+    db::{count_rows, counted_to},
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn, SkipLimit},
 };
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{self, Expr, ExprTrait, Func, UnionType},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -59,7 +63,7 @@ errors! { pub ActivityErrors: Unauthorized, Forbidden, EmailNotVerified, UserNot
 /// Read what a user did and what was done to the account
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/activity", tag = "users",
     params(("user_id" = UserId, Path, description = "A member, or oneself"), ActivityQuery, Happened, SkipLimit),
-    responses((status = 200, description = "The newest first", body = Envelope<Activities>), ActivityErrors))]
+    responses((status = 200, description = "The newest first; `total_count` counts to 10000", body = Envelope<Activities>), ActivityErrors))]
 pub async fn get_activity(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -77,20 +81,48 @@ pub async fn get_activity(
             acting_on(&tenancy, &caller, query.organization_id, Permission::AuditRead, user_id).await?;
         Some(tenant.organization_id())
     };
-    // Indexes: audit_log(actor_user_id, id), audit_log(target_kind, target_id, id), audit_log_holder.
-    let about = Condition::any()
-        .add(Column::ActorUserId.eq(user_id))
-        .add(log::of_account(user_id))
-        .add(log::of_roles(db.get_database_backend(), user_id));
-    let wanted = Entity::find()
-        .filter(about)
-        .filter(Condition::all().add_option(within.map(|organization| Column::OrganizationId.eq(organization))))
-        .filter(happened.condition());
-    let total_count = wanted.clone().count(db).await?;
-    let rows = wanted.order_by_desc(Column::Id).offset(window.skip()).limit(window.limit()).all(db).await?;
+    let asked = happened.condition().add_option(within.map(is_of));
+    let trail = Trail { user_id, backend: db.get_database_backend(), asked };
+    let most = counted_to(window.end());
+    let total_count = count_rows(db, trail.newest(most), most).await?;
+    let page = trail.newest(window.end()).order_by_desc(Column::Id).offset(window.skip()).limit(window.limit());
+    let rows = page.all(db).await?;
     let message = "What the user did, and what was done to the account.";
     let activities = rows.into_iter().map(|row| activity(user_id, row)).collect();
     Ok(Reply::ok(Activities { activities, total_count, message }, message))
+}
+
+/// Said so that no database walks along the records of the organization for those of one person.
+fn is_of(organization: OrganizationId) -> Expr {
+    let column = Column::OrganizationId.into_expr();
+    Expr::expr(Func::coalesce([column.clone(), column])).eq(organization)
+}
+
+/// The records of one person, as far as they are asked for.
+struct Trail {
+    user_id: UserId,
+    backend: DbBackend,
+    asked: Condition,
+}
+
+impl Trail {
+    /// The newest of them, `most` at least where there are as many: whoever asks orders and limits them once more. What
+    /// they did, what was done to the account, and the roles that they got and lost are looked up each by itself. Asked
+    /// for any of these, a database would read all that there ever were, to put them in order.
+    ///
+    /// Indexes: audit_log(actor_user_id, id), audit_log(target_kind, target_id, id), audit_log_holder.
+    fn newest(&self, most: u64) -> Select<Entity> {
+        let newest = |of: Condition| {
+            let found = Entity::find().select_only().column(Column::Id).filter(of).filter(self.asked.clone());
+            let newest = found.order_by_desc(Column::Id).limit(most).into_query();
+            // In a select of its own, because SQLite knows no limit of a part of a union.
+            sea_query::Query::select().column("id").from_subquery(newest, "one").to_owned()
+        };
+        let mut all = newest(Condition::all().add(Column::ActorUserId.eq(self.user_id)));
+        let to_them = [log::of_account(self.user_id), log::of_roles(self.backend, self.user_id)];
+        all.unions(to_them.map(|of| (UnionType::All, newest(of))));
+        Entity::find().filter(Column::Id.in_subquery(all))
+    }
 }
 
 fn activity(user_id: UserId, row: Model) -> UserActivity {

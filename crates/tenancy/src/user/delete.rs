@@ -75,13 +75,15 @@ pub async fn delete_user(
         passed.map_err(|error| error.renamed(ErrorCode::MemberNotFound, ErrorCode::UserNotFound))?;
     }
     member::remove(&tx, tenant, user_id, EndReason::RevokedByAdministrator, now).await?;
-    if erase {
-        account::delete::close(&tenancy.identity, &tx, &user, now).await?;
-    }
+    let mut records = match erase {
+        true => account::delete::close(&tenancy.identity, &tx, &user, now).await?,
+        false => Vec::new(),
+    };
     let record = AuditRecord::new(Some(organization_id), origin.actor(caller.user_id), "user.delete")
         .target("user", user_id.0)
         .details(json!({"erased": erase, "transfer_to": query.transfer_to}));
-    audit::record(&tx, &platform.clock, record).await?;
+    records.push(record);
+    audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
     let message = "The user is removed.";
     Ok(Reply::ok(UserDeleted { message }, message))

@@ -161,7 +161,7 @@ pub async fn merge_users(
     }
     // Before the account is closed, which would end them as those of a closed one.
     session::end_all(&tx, source_id, None, EndReason::AccountMerged, now).await?;
-    account::delete::close(&tenancy.identity, &tx, &source, now).await?;
+    records.extend(account::delete::close(&tenancy.identity, &tx, &source, now).await?);
     mails::send_accounts_merged(&tenancy.identity, &tx, &source, &target).await?;
     tx.publish(Event::UserChanged(target_id)).await?;
     let within = caller.tenant().ok();

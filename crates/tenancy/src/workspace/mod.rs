@@ -66,6 +66,10 @@ pub struct Model {
     pub description: Option<String>,
     /// What was set, as [`Settings`].
     pub settings: Option<Json>,
+    /// Counts the changes of it.
+    pub settings_version: i64,
+    pub settings_updated_at: Option<DateTime<Utc>>,
+    pub settings_updated_by: Option<UserId>,
     /// Whether those open it to every member of the organization, if that allows it; where a query can ask for it.
     pub is_public: bool,
     /// What it is a copy of.
@@ -269,7 +273,7 @@ pub(crate) async fn default_of(db: &impl ConnectionTrait, organization_id: Organ
 // ---- what changes them --------------------------------------------------------------------------------
 
 /// The workspace as it stays until the transaction ends; `WORKSPACE_NOT_FOUND` where it was deleted meanwhile.
-async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
+pub(crate) async fn hold(tx: &Transaction, tenant: Tenant, id: WorkspaceId) -> Result<Model> {
     organization::lock(tx, tenant).await?;
     let found = tenant.find::<Entity>().filter(Column::Id.eq(id)).filter(Column::DeletedAt.is_null());
     found.one(tx.conn()).await?.ok_or_else(|| ErrorCode::WorkspaceNotFound.into())
@@ -367,7 +371,7 @@ fn slug_of(name: &str) -> String {
 }
 
 /// Rule of a field with a name from which a slug can be made.
-fn has_a_letter(name: &str, (): &()) -> garde::Result {
+pub(crate) fn has_a_letter(name: &str, (): &()) -> garde::Result {
     if slug_of(name).is_empty() { Err(garde::Error::new(NO_LETTER)) } else { Ok(()) }
 }
 

@@ -6,8 +6,11 @@
 //! to.
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use garde::Validate;
-use rivergen_kernel::{BuiltInRole, Caller, Error, ErrorCode, PermissionSet, Result, RoleId, Tenant, WorkspaceId};
+use rivergen_kernel::{
+    BuiltInRole, Caller, Error, ErrorCode, PermissionSet, Result, RoleId, Tenant, UserId, WorkspaceId,
+};
 use rivergen_platform::{
     Clock, Transaction,
     audit::{self, Actor, AuditRecord},
@@ -21,7 +24,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Column, Entity, Model, update, update::Changes};
+use super::{ActiveModel, Column, Entity, Model, update, update::Changes};
 use crate::{
     Tenancy, organization,
     role::{self, rules::Deed},
@@ -183,9 +186,11 @@ pub(crate) async fn replace_default_role(
             let (role, instead) = (from.permissions(), everybodys(to));
             Deed::Delete { role: &role, replacement: Some(&instead) }.allow(caller)?;
         }
+        let now = clock.now();
         let mut row = before.clone().into_active_model();
         row.settings = Set(settings.stored()?);
-        row.updated_at = Set(clock.now());
+        count_change(&mut row, &before, by.user_id, now);
+        row.updated_at = Set(now);
         let after = row.update(tx.conn()).await?;
         let record = AuditRecord::new(Some(tenant.organization_id()), by.clone(), "workspace.update_settings")
             .target("workspace", after.id.0)
@@ -193,6 +198,13 @@ pub(crate) async fn replace_default_role(
         audit::record(tx, clock, record).await?;
     }
     Ok(())
+}
+
+/// The settings of a workspace become others.
+pub(super) fn count_change(row: &mut ActiveModel, before: &Model, by: Option<UserId>, now: DateTime<Utc>) {
+    row.settings_version = Set(before.settings_version + 1);
+    row.settings_updated_at = Set(Some(now));
+    row.settings_updated_by = Set(by);
 }
 
 impl Settings {
@@ -277,13 +289,21 @@ pub struct UpdateWorkspaceSettingsRequest {
 pub struct WorkspaceSettingsAnswer {
     pub settings: WorkspaceSettings,
     pub sources: WorkspaceSettingSources,
+    /// Counts the changes.
+    #[schema(examples(3))]
+    pub version: i64,
+    /// `null` until somebody changes them.
+    pub updated_at: Option<DateTime<Utc>>,
+    pub updated_by: Option<UserId>,
     pub message: &'static str,
 }
 
 impl WorkspaceSettingsAnswer {
     async fn of(db: &impl ConnectionTrait, tenant: Tenant, row: &Model, message: &'static str) -> Result<Self> {
         let (settings, sources) = effective(db, tenant, row).await?;
-        Ok(Self { settings, sources, message })
+        let (version, updated_at, updated_by) =
+            (row.settings_version, row.settings_updated_at, row.settings_updated_by);
+        Ok(Self { settings, sources, version, updated_at, updated_by, message })
     }
 }
 

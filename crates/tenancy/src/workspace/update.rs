@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{
     Model, Workspace, WorkspaceAnswer, hold, name_key,
-    settings::{Settings, WorkspaceSettingsChange},
+    settings::{self, Settings, WorkspaceSettingsChange},
     taken,
 };
 use crate::Tenancy;
@@ -158,15 +158,19 @@ pub(super) async fn apply(
     if after == before {
         return Ok((tenant, before));
     }
+    let now = platform.clock.now();
     let details = difference(&before, &after);
-    let mut row = before.into_active_model();
+    let mut row = before.clone().into_active_model();
+    if after.settings != before.settings {
+        settings::count_change(&mut row, &before, Some(caller.user_id), now);
+    }
     row.name = Set(after.name);
     row.name_key = Set(after.name_key);
     row.slug = Set(after.slug);
     row.description = Set(after.description);
     row.settings = Set(after.settings);
     row.is_public = Set(after.is_public);
-    row.updated_at = Set(platform.clock.now());
+    row.updated_at = Set(now);
     let row = row.update(tx.conn()).await.map_err(taken)?;
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), action)

@@ -2,6 +2,7 @@
 //! `DELETE /api/v1/auth/me`
 
 use chrono::Duration;
+use rivergen_kernel::ErrorCode;
 use rivergen_tests::{PASSWORD, Server, on_both_databases};
 use serde_json::json;
 
@@ -13,6 +14,7 @@ on_both_databases! {
     a_session_moves_to_another_workspace;
     a_closed_account_is_closed_at_once_and_purged_later;
     a_closed_account_can_be_restored;
+    an_organization_that_is_deleted_already_holds_nobody;
     the_last_administrator_stays;
     of_two_at_once_one_is_the_last_that_there_is_room_for;
 }
@@ -152,6 +154,36 @@ async fn a_closed_account_can_be_restored(server: &Server) {
     let again = server.sign_in("ada@new.example").await;
     let me = again.client.get(ME).await.ok();
     assert_eq!(me["organizations"].as_array().unwrap().len(), 1, "{me}");
+    // Her own organization went with her and came back, which its log tells.
+    for action in ["organization.delete", "organization.restore"] {
+        let told = format!("SELECT count(*) FROM audit_log WHERE action = '{action}' AND organization_id IS NOT NULL");
+        assert_eq!(server.count(&told).await, 1, "{action}");
+    }
+
+    // Not when its time is over: what it held has begun to go.
+    again.client.send(again.client.request(reqwest::Method::DELETE, ME).json(&body)).await.no_content();
+    server.clock().advance(Duration::days(30));
+    let refused = rivergen_identity::account::delete::restore(identity, "ada@new.example").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::UserNotFound);
+    assert_eq!(server.audited("user.restore", "success").await, 1);
+}
+
+async fn an_organization_that_is_deleted_already_holds_nobody(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let delete = async |person: &rivergen_tests::Person, path: &str, body: serde_json::Value| {
+        person.client.send(person.client.request(reqwest::Method::DELETE, path).json(&body)).await
+    };
+    delete(&acme.owner, &format!("/api/v1/organizations/{}", acme.id), json!({"confirm_name": "Acme"})).await.ok();
+    let deleted = format!("SELECT CAST(deleted_at AS text) AS at FROM organizations WHERE id = {}", acme.id);
+    let before = server.rows(&deleted).await;
+    assert!(before[0]["at"].is_string());
+    server.clock().advance(Duration::days(1));
+    let owner = server.sign_in(&acme.owner.email).await;
+    delete(&owner, ME, json!({"current_password": PASSWORD})).await.no_content();
+    // Nor does it live longer for it, or again.
+    assert_eq!(server.rows(&deleted).await, before);
+    rivergen_identity::account::delete::restore(&server.tenancy.identity, &acme.owner.email).await.unwrap();
+    assert_eq!(server.rows(&deleted).await, before);
 }
 
 async fn the_last_administrator_stays(server: &Server) {

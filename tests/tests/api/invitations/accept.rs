@@ -17,6 +17,7 @@ on_both_databases! {
     one_to_a_further_address_of_a_member_ends;
     a_role_or_workspace_may_be_gone;
     whoever_invited_must_still_be_able_to;
+    whom_the_organization_takes_in_no_more_stays_out;
     an_inviter_who_goes_at_that_moment_gives_nothing_or_gave_it_before;
     sent_again_it_is_that_of_another;
     of_a_thousand_at_once_one_makes_a_member;
@@ -324,6 +325,25 @@ async fn whoever_invited_must_still_be_able_to(server: &Server) {
     for row in server.rows(details).await {
         assert!(row["details"].as_str().unwrap().contains("inviter_may_not"), "{row}");
     }
+}
+
+async fn whom_the_organization_takes_in_no_more_stays_out(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ada = server.newcomer(ADA).await;
+    let settings = format!("/api/v1/organizations/{}/settings", acme.id);
+    let take_in = async |domains: Value| {
+        let body = json!({"settings": {"allowed_email_domains": domains}});
+        acme.owner.client.patch(&settings, body).await.ok();
+    };
+    invite(&acme, ADA, "Developer").await;
+    let link = token(server, ADA, 1).await;
+    take_in(json!(["acme.example"])).await;
+    server.anonymous().get(&preview_path(&link)).await.error(409, "INVITATION_STALE");
+    accept(&ada.client, &link).await.error(409, "INVITATION_STALE");
+    accept(&ada.client, &link).await.error(410, "INVITATION_NOT_PENDING");
+    take_in(json!([])).await;
+    invite(&acme, ADA, "Developer").await;
+    accept(&ada.client, &token(server, ADA, 2).await).await.ok();
 }
 
 async fn an_inviter_who_goes_at_that_moment_gives_nothing_or_gave_it_before(server: &Server) {

@@ -339,11 +339,23 @@ async fn the_organization_says_who_registers(server: &Server) {
         let body = json!({"settings": {"oauth_app_creation": who}});
         acme.owner.client.patch(&settings, body).await.ok()
     };
+    // Each member is told what concerns them, and not the setting.
+    let standing = |person: &Person| format!("/api/v1/roles/users/{}/permissions", person.id);
+    let told = async |person: &Person| {
+        person.client.get(&standing(person)).await.ok()["may_register_applications"].as_bool().unwrap()
+    };
+    assert!(told(&acme.admin).await && !told(&acme.developer).await);
     set("nobody").await;
     for person in [&acme.owner, &acme.developer] {
         person.client.post(&path, registration()).await.error(403, "FORBIDDEN");
+        assert!(!told(person).await);
     }
     set("everyone").await;
+    for (_, person) in acme.people() {
+        assert!(told(person).await);
+    }
+    let of_another = acme.owner.client.get(&standing(&acme.developer)).await.ok();
+    assert_eq!(of_another["may_register_applications"], Value::Null);
     let mut body = registration();
     body["preapproved"] = json!(true);
     acme.developer.client.post(&path, body).await.error(403, "FORBIDDEN");
@@ -351,6 +363,7 @@ async fn the_organization_says_who_registers(server: &Server) {
     let personal = acme.developer.client.post("/api/v1/auth/tokens", personal).await.created();
     let program = server.anonymous().with_token(text(&personal, "token"));
     program.post(&path, registration()).await.error(403, "FORBIDDEN");
+    assert_eq!(program.get(&standing(&acme.developer)).await.ok()["may_register_applications"], false);
     let app = App::register_by(server, &acme, &acme.developer, registration()).await;
     app.caller(&app.credentials().await).get(&organization(acme.id)).await.ok();
     // Administrators look after it.

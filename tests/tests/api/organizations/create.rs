@@ -83,6 +83,8 @@ async fn what_is_not_valid_is_named(server: &Server) {
     };
     client.post(PATH, with("name", json!(""))).await.invalid("name");
     client.post(PATH, with("name", json!(7))).await.invalid("name");
+    client.post(PATH, with("name", json!(" "))).await.invalid("name");
+    client.post(PATH, with("workspace_name", json!("—"))).await.invalid("workspace_name");
     client.post(PATH, with("admin_email", json!("ada"))).await.invalid("admin_email");
     client.post(PATH, with("admin_password", Value::Null)).await.invalid("admin_password");
     client.post(PATH, with("domain", json!("not a domain"))).await.invalid("domain");

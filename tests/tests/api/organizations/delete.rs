@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
 use reqwest::Method;
-use rivergen_kernel::OrganizationId;
+use rivergen_kernel::{ErrorCode, OrganizationId};
 use rivergen_platform::vault::{Owner, VaultError};
 use rivergen_tests::{
     Answer, Organization, Person, Server, eventually, on_both_databases,
@@ -22,6 +22,8 @@ on_both_databases! {
     after_thirty_days_nothing_of_it_is_left;
     what_it_had_sealed_opens_no_more;
     until_then_the_operator_can_open_it_again;
+    after_its_time_nobody_opens_it_again;
+    one_that_cannot_be_erased_holds_up_no_other;
 }
 
 async fn delete(person: &Person, id: i64, name: &str) -> Answer {
@@ -231,4 +233,39 @@ async fn until_then_the_operator_can_open_it_again(server: &Server) {
     server.clock().advance(Duration::days(40));
     server.run_due_jobs().await;
     server.sign_in(&acme.owner.email).await;
+}
+
+async fn after_its_time_nobody_opens_it_again(server: &Server) {
+    let acme = server.organization("Acme").await;
+    delete(&acme.owner, acme.id, "Acme").await.ok();
+    // What has begun to go may have lost its files already.
+    server.clock().advance(Duration::days(30));
+    let refused = rivergen_tenancy::organization::erase::restore(&server.tenancy, "Acme").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::OrgNotFound);
+    assert_eq!(server.audited("organization.restore", "success").await, 0);
+}
+
+async fn one_that_cannot_be_erased_holds_up_no_other(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    server.execute("CREATE TABLE stuck (organization_id bigint REFERENCES organizations (id))").await;
+    server.execute(&format!("INSERT INTO stuck (organization_id) VALUES ({})", acme.id)).await;
+    for organization in [&acme, &globex] {
+        delete(&organization.owner, organization.id, &organization.name).await.ok();
+    }
+    server.clock().advance(Duration::days(31));
+    let gone = async |organization: &Organization| {
+        eventually("the erasure", async || {
+            server.run_due_jobs().await;
+            let left = format!("SELECT count(*) FROM organizations WHERE id = {}", organization.id);
+            (server.count(&left).await == 0).then_some(())
+        })
+        .await;
+    };
+    gone(&globex).await;
+    assert_eq!(server.count(&format!("SELECT count(*) FROM memberships WHERE organization_id = {}", acme.id)).await, 4);
+    // It is tried again.
+    server.execute("DROP TABLE stuck").await;
+    server.clock().advance(Duration::hours(2));
+    gone(&acme).await;
+    assert_eq!(server.audited("organization.erase", "success").await, 2);
 }

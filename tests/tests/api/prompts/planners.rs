@@ -15,9 +15,11 @@ use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{EXECUTE, PATH, events};
+use crate::roles::custom;
 
 on_both_databases! {
     an_organization_chooses_its_planners;
+    whoever_asks_is_told_their_names_and_no_more;
     the_next_is_asked_where_one_gives_no_answer;
     sql_that_cannot_be_mended_is_anothers_to_write;
     a_model_cannot_widen_what_one_sees;
@@ -163,6 +165,38 @@ async fn an_organization_chooses_its_planners(server: &Server) {
     let body = json!({"prompt_text": "How many orders?", "selected_data_source_ids": [shop.orders]});
     assert_eq!(acme.viewer.client.post(EXECUTE, body).await.ok()["ai_model"], "embedded");
     server.anonymous().get(&path()).await.error(401, "UNAUTHORIZED");
+}
+
+async fn whoever_asks_is_told_their_names_and_no_more(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let shop = acme.shop().await;
+    let providers = Providers::start().await;
+    let names = format!("{}/names", path());
+    assert_eq!(acme.viewer.client.get(&names).await.ok(), json!({"names": ["embedded"]}));
+    let wanted = json!({"planners": [providers.planner("gemini"), providers.planner("anthropic")]});
+    acme.admin.client.put(&path(), wanted).await.ok();
+    let told = json!({"names": ["gemini", "anthropic", "embedded"]});
+    for (_, person) in acme.people() {
+        assert_eq!(person.client.get(&names).await.ok(), told);
+    }
+    assert_eq!(globex.viewer.client.get(&names).await.ok(), json!({"names": ["embedded"]}));
+    // Each of them is taken.
+    for name in ["gemini", "anthropic", "embedded"] {
+        providers.write("gemini", COUNT);
+        providers.write("anthropic", COUNT);
+        let body =
+            json!({"prompt_text": "How many orders?", "selected_data_source_ids": [shop.orders], "ai_model": name});
+        assert_eq!(acme.viewer.client.post(EXECUTE, body).await.ok()["ai_model"], name);
+    }
+    // In their own order.
+    acme.admin.client.put(&path(), json!({"planners": [{"kind": "embedded"}, providers.planner("chat")]})).await.ok();
+    assert_eq!(acme.viewer.client.get(&names).await.ok(), json!({"names": ["embedded", "chat"]}));
+    server.anonymous().get(&names).await.error(401, "UNAUTHORIZED");
+    // Who may not ask has none to choose.
+    let reader = custom(&acme, "Reader", &["prompt.read"]).await;
+    let body = json!({"role_id": reader});
+    acme.owner.client.patch(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.viewer.id), body).await.ok();
+    acme.viewer.client.get(&names).await.error(403, "FORBIDDEN");
 }
 
 async fn the_next_is_asked_where_one_gives_no_answer(server: &Server) {

@@ -16,6 +16,7 @@ on_both_databases! {
     what_is_not_valid_is_named;
     wrong_roles_and_strangers_give_nothing;
     of_many_that_give_the_same_one_does;
+    none_is_given_in_a_workspace_that_is_deleted_at_once;
 }
 
 async fn a_role_counts_at_the_next_request(server: &Server) {
@@ -154,4 +155,26 @@ async fn of_many_that_give_the_same_one_does(server: &Server) {
         }
     }
     assert_eq!((given, server.roles_given().await), (1, 1));
+}
+
+async fn none_is_given_in_a_workspace_that_is_deleted_at_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let assign = format!("{PATH}/{}/assignments", acme.roles["Developer"]);
+    for round in 0..3 {
+        let lab = workspace(&acme, &format!("Lab {round}")).await;
+        let delete = format!("/api/v1/workspaces/{lab}");
+        let ask = |n: usize| {
+            let (client, assign, delete) = (&acme.owner.client, &assign, &delete);
+            let body = json!({"user_id": acme.viewer.id, "workspace_id": lab});
+            async move { if n == 0 { client.delete(delete).await } else { client.post(assign, body).await } }
+        };
+        let (one, other) = server.two_at_once(&acme.held(), ask).await;
+        assert!(one.status.is_success(), "{one:?}");
+        if !other.status.is_success() {
+            other.error(404, "WORKSPACE_NOT_FOUND");
+        }
+        let left = format!("SELECT count(*) FROM role_assignments WHERE workspace_id = {lab}");
+        assert_eq!(server.count(&left).await, 0);
+        acme.owner.client.get(&delete).await.error(404, "WORKSPACE_NOT_FOUND");
+    }
 }

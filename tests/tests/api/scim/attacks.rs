@@ -8,6 +8,7 @@ use super::{CONFIG, Provider, ScimAnswer, USER, group, patch, prove_domain, user
 on_both_databases! {
     filter_injection;
     deep_and_long_filters;
+    text_that_a_database_cannot_hold;
     the_token_of_another_organization;
     a_token_opens_nothing_else;
     guessed_tokens_are_counted with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 5, per_seconds = 60 }";
@@ -52,6 +53,18 @@ async fn filter_injection(server: &Server) {
     {
         let body = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(filter))).await.is(200);
         assert_eq!(body["totalResults"], 1, "{filter}: {body}");
+    }
+}
+
+async fn text_that_a_database_cannot_hold(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    let answer = idp.client.post("/scim/v2/Users", user("a\u{0}da@acme.example")).await;
+    answer.refused(400, Some("invalidValue"));
+    for value in ["\u{0}", "\\u0000"] {
+        let filter = format!("userName eq \"{value}\"");
+        let answer = idp.client.get(&format!("/scim/v2/Users?filter={}", encoded(&filter))).await;
+        answer.refused(400, Some("invalidFilter"));
     }
 }
 

@@ -10,6 +10,7 @@ on_both_databases! {
     the_roles_that_they_got_and_lost_are_among_it;
     an_administrator_sees_their_own_organization_alone;
     auditors_alone;
+    a_long_trail_is_neither_counted_nor_read_to_its_end;
 }
 
 fn path(id: i64, query: &str) -> String {
@@ -68,4 +69,45 @@ async fn auditors_alone(server: &Server) {
     acme.developer.client.get(&path(acme.viewer.id, "")).await.error(403, "FORBIDDEN");
     acme.owner.client.get(&path(globex.viewer.id, "")).await.error(404, "USER_NOT_FOUND");
     acme.admin.client.get(&path(acme.viewer.id, "limit=0")).await.invalid("limit");
+}
+
+async fn a_long_trail_is_neither_counted_nor_read_to_its_end(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (id, owner) = (acme.id, acme.owner.id);
+    let columns = "occurred_at, outcome, details, previous_hash, hash";
+    server
+        .execute(&format!(
+            "INSERT INTO audit_log (chain, sequence, organization_id, actor_kind, actor_user_id, action, {columns}) \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+             SELECT {id}, 100000 + i, {id}, 'user', {owner}, 'thing.run', {columns} \
+             FROM n CROSS JOIN (SELECT * FROM audit_log ORDER BY id LIMIT 1) AS one ORDER BY i"
+        ))
+        .await;
+    // The chain goes on behind them.
+    server.execute(&format!("UPDATE audit_heads SET sequence = 200000 WHERE chain = {id}")).await;
+    let total = async |query: &str| acme.owner.client.get(&path(owner, query)).await.ok()["total_count"].clone();
+    assert_eq!(total("action=thing.&limit=1").await, 10_000);
+    // One behind the page, so that it has a next.
+    assert_eq!(total("action=thing.run&skip=15000&limit=10").await, 15_011);
+    assert_eq!(total("action=thing.run&skip=30000&limit=10").await, 20_000);
+    acme.owner.client.get(&path(owner, &format!("skip={}", i64::MAX))).await.ok();
+
+    let body = json!({"display_name": "Vera"});
+    acme.admin.client.put(&format!("/api/v1/users/{}", acme.viewer.id), body).await.ok();
+    server.analyze().await;
+    for client in [&acme.viewer.client, &acme.admin.client] {
+        let (seen, statements) = server.statements(client.get(&path(acme.viewer.id, "limit=5"))).await;
+        assert_eq!(actions(&seen.ok())[0], "user.update");
+        let is_of_trail = |sql: &&String| sql.contains("\"audit_log\"") && sql.contains(" UNION ALL ");
+        let of_trail: Vec<_> = statements.iter().filter(is_of_trail).collect();
+        assert_eq!(of_trail.len(), 2, "{}", statements.join("\n"));
+        for sql in of_trail {
+            let plan = server.plan(sql).await;
+            for index in ["audit_log_actor", "audit_log_target", "audit_log_holder"] {
+                assert!(plan.contains(index), "{index}\n{sql}\n{plan}");
+            }
+            // Nor is the log of the organization walked along.
+            assert!(!plan.contains("audit_log_organization") && !plan.contains("SCAN audit_log"), "{sql}\n{plan}");
+        }
+    }
 }

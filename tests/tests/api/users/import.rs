@@ -20,6 +20,7 @@ on_both_databases! {
     the_rules_hold;
     who_has_no_role_gets_the_default;
     a_dry_run_counts_no_mail with "[limits]\nenabled = true\n[limits.rules]\ngeneral = { limit = 1000, per_seconds = 60 }\ngeneral_admin = { limit = 5000, per_seconds = 60 }\ninvitations_to_address = { limit = 2, per_seconds = 86400 }";
+    imports_are_bounded with "[limits]\nenabled = true\n[limits.rules]\nlogin_by_ip = { limit = 100, per_seconds = 60 }\nbulk_imports = { limit = 1, per_seconds = 3600 }";
 }
 
 const PATH: &str = "/api/v1/users/bulk-import";
@@ -166,8 +167,11 @@ async fn files_that_cannot_be_read_are_refused(server: &Server) {
     for content in ["", "email\n", "name\nAda\n", "email,password\na@b.example,x\n"] {
         client.post(PATH, body(&acme, content)).await.error(400, "INVALID_IMPORT_FILE");
     }
-    let scim = json!({"organization_id": acme.id, "format": "scim", "content": "{}"});
-    client.post(PATH, scim).await.error(400, "INVALID_IMPORT_FILE");
+    let zero = r#"[{"userName": "ada@new.example", "roles": [{"value": "\u0000"}]}]"#;
+    for content in ["{}", zero] {
+        let scim = json!({"organization_id": acme.id, "format": "scim", "content": content});
+        client.post(PATH, scim).await.error(400, "INVALID_IMPORT_FILE");
+    }
     client.post(PATH, json!({"organization_id": acme.id, "format": "csv"})).await.invalid("content");
     client.post(PATH, json!({"organization_id": acme.id, "format": "xml", "content": "x"})).await.invalid("format");
     let plain = json!({"organization_id": acme.id, "format": "csv", "file_url": "http://new.example/people.csv"});
@@ -296,4 +300,14 @@ async fn a_dry_run_counts_no_mail(server: &Server) {
         assert_eq!(code, (round == 2).then_some("RATE_LIMITED"), "{round}");
         server.execute("UPDATE invitations SET status = 'revoked'").await;
     }
+}
+
+async fn imports_are_bounded(server: &Server) {
+    let (acme, globex) = (server.organization("Acme").await, server.organization("Globex").await);
+    let file = "email\nada@new.example\n";
+    // One that cannot be read is none.
+    acme.admin.client.post(PATH, body(&acme, "")).await.error(400, "INVALID_IMPORT_FILE");
+    acme.admin.client.post(PATH, body(&acme, file)).await.ok();
+    acme.owner.client.post(PATH, body(&acme, file)).await.error(429, "RATE_LIMITED");
+    globex.admin.client.post(PATH, body(&globex, file)).await.ok();
 }

@@ -4,9 +4,11 @@ use rivergen_tests::{Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::PATH;
+use crate::roles::custom;
 
 on_both_databases! {
     settings_are_merged_and_say_where_they_come_from;
+    each_change_is_counted_and_somebodys;
     a_role_must_be_one_that_the_caller_may_grant;
     a_role_that_is_gone_is_none;
     changes_at_once_are_all_kept;
@@ -40,6 +42,30 @@ async fn settings_are_merged_and_say_where_they_come_from(server: &Server) {
     let last: Value = serde_json::from_str(records[2]["details"].as_str().unwrap()).unwrap();
     assert_eq!(records.len(), 3);
     assert_eq!(last, json!({"before": {"allow_public_access": true}, "after": {"allow_public_access": null}}));
+}
+
+async fn each_change_is_counted_and_somebodys(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let workspace = format!("{PATH}/{}", acme.workspace_id);
+    let path = format!("{workspace}/settings");
+    let told = |data: &Value| (data["version"].as_i64().unwrap(), data["updated_by"].as_i64());
+    let first = acme.viewer.client.get(&path).await.ok();
+    assert_eq!((told(&first), &first["updated_at"]), ((0, None), &Value::Null));
+    let open = |is_open: bool| json!({"settings": {"allow_public_access": is_open}});
+    let data = acme.admin.client.put(&path, open(true)).await.ok();
+    assert_eq!(told(&data), (1, Some(acme.admin.id)));
+    assert!(data["updated_at"].is_string());
+    // Nothing that changes them not, nor another name.
+    acme.owner.client.put(&path, open(true)).await.ok();
+    acme.owner.client.put(&workspace, json!({"name": "Another name"})).await.ok();
+    assert_eq!(told(&acme.viewer.client.get(&path).await.ok()), (1, Some(acme.admin.id)));
+    // By either operation, and where a default role is replaced.
+    acme.owner.client.put(&workspace, open(false)).await.ok();
+    assert_eq!(told(&acme.viewer.client.get(&path).await.ok()), (2, Some(acme.owner.id)));
+    let role = custom(&acme, "Guest", &[]).await;
+    acme.admin.client.put(&path, json!({"settings": {"default_role_id": role}})).await.ok();
+    acme.owner.client.delete(&format!("/api/v1/roles/{role}")).await.ok();
+    assert_eq!(told(&acme.viewer.client.get(&path).await.ok()), (4, Some(acme.owner.id)));
 }
 
 async fn a_role_must_be_one_that_the_caller_may_grant(server: &Server) {

@@ -40,6 +40,11 @@ pub(super) fn read(format: Format, content: &str) -> Result<Vec<Row>> {
         Format::Csv => read_csv(content)?,
         Format::Scim => read_scim(content)?,
     };
+    // The databases hold none: neither the file may have one, nor what its escapes stand for.
+    let mut texts = rows.iter().flat_map(|row| [Some(&row.email), row.role.as_ref()]).flatten();
+    if content.contains('\0') || texts.any(|text| text.contains('\0')) {
+        return Err(unreadable("The file has a zero byte."));
+    }
     match rows.len() {
         0 => Err(unreadable("The file names nobody.")),
         1..=MAX_ROWS => Ok(rows),
@@ -95,5 +100,16 @@ mod tests {
         assert_eq!((rows[0].email.as_str(), rows[0].role.as_deref()), ("ada@acme.example", Some("Admin")));
         assert_eq!((rows[1].email.as_str(), &rows[1].role), ("b@acme.example", &None));
         assert!(read(Format::Scim, "{}").is_err() && read(Format::Scim, "nonsense").is_err());
+    }
+
+    #[test]
+    fn what_no_database_holds_is_refused() {
+        assert!(read(Format::Csv, "email,display_name\nada@acme.example,a\0\n").is_err());
+        for user in [
+            r#"{"userName": "a\u0000@acme.example"}"#,
+            r#"{"userName": "ada@acme.example", "roles": [{"value": "\u0000"}]}"#,
+        ] {
+            assert!(read(Format::Scim, &format!("[{user}]")).is_err(), "{user}");
+        }
     }
 }

@@ -14,6 +14,8 @@
 mod file;
 mod job;
 
+use std::time::Duration;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
@@ -23,6 +25,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Json, Path, Query, Reply, RequestOrigin, SignedIn},
     jobs::JobOptions,
+    limits::Rule,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter,
@@ -37,6 +40,8 @@ use file::{fetch, read, unreadable};
 
 pub use job::register;
 
+/// Imports of one organization, tried out or not: each keeps its file until it is worked off.
+const IMPORTS: Rule = Rule::new("bulk_imports", 30, Duration::from_secs(3600));
 const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// Of the request around the file, whose line ends and quotes JSON escapes.
 pub(super) const MAX_BODY_BYTES: usize = 2 * MAX_BYTES;
@@ -214,7 +219,7 @@ pub struct ImportRowError {
 }
 
 errors! {
-    pub BulkImportErrors: InvalidRequest, InvalidImportFile, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
+    pub BulkImportErrors: InvalidRequest, InvalidImportFile, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError, RateLimited;
     pub GetImportErrors: Unauthorized, Forbidden, EmailNotVerified, ImportNotFound, ValidationError;
 }
 
@@ -238,8 +243,10 @@ pub async fn bulk_import(
         _ => return Err(Error::invalid_field("content", "give the file itself, or its file_url")),
     };
     let total_rows = i64::try_from(read(request.format, &content)?.len()).map_err(Error::internal)?;
+    let uses = platform.check_limits(&[(&IMPORTS, &tenant.organization_id().to_string())]).await?;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
+    uses.keep(&tx).await?;
     let row = run::ActiveModel {
         public_id: Set(format!("imp_{}", &Token::random(&mut rand::rng()).expose()[..22])),
         organization_id: Set(tenant.organization_id()),

@@ -38,6 +38,7 @@ pub const ENTRIES: &[Entry] = &[
     // The question of it is saved.
     entry("POST /api/v1/prompts/executions/{execution_id}/save", OwnRefusing("CONFLICT"), |_| json!({})),
     entry("GET /api/v1/prompts/planners", NotFor("Developer"), nothing),
+    entry("GET /api/v1/prompts/planners/names", Members, nothing),
     entry("PUT /api/v1/prompts/planners", NotFor("Developer"), |_| json!({"planners": [{"kind": "embedded"}]})),
     entry("POST /api/v1/prompts/{prompt_id}/schedules", Members, schedule_of),
     entry("GET /api/v1/prompts/schedules", Members, nothing),
