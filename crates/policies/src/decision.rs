@@ -15,7 +15,8 @@
 //! A rule that names a table and cannot be applied to it (a filter, mask or deny on a column that the table
 //! lacks, a mask that does not fit the column's type) denies the table: the source may have renamed the very
 //! column that was to be protected. A rule for every table (`*`) applies where its columns are, and looks away
-//! elsewhere; a filter that finds some of its columns but not all is a fault again.
+//! elsewhere; a filter that finds some of its columns but not all is a fault again, and one that reads no column, because it
+//! asks for the moment or the network alone, applies everywhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -304,7 +305,9 @@ impl<'a> Fold<'a> {
                     return Ok(None);
                 }
                 let names = condition.columns();
-                let none_here = names.iter().all(|name| matches!(self.lookup(name), Lookup::Missing));
+                // One that reads no column is about the request: it holds for every table.
+                let none_here =
+                    !names.is_empty() && names.iter().all(|name| matches!(self.lookup(name), Lookup::Missing));
                 if none_here && !pattern.is_named() {
                     return Ok(None);
                 }

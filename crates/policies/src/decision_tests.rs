@@ -124,6 +124,19 @@ fn what_cannot_be_applied_denies() {
 }
 
 #[test]
+fn a_filter_that_reads_no_column_is_for_every_table() {
+    for table in [json!("*"), json!("customers"), json!(null)] {
+        for (condition, truth) in [("'Owner' IN (current_user_roles)", false), ("current_user_region = 'EU'", true)] {
+            let rule = json!({"table": table, "condition": condition});
+            let decision = decided(&[policy(1, &[(RuleType::FilterRows, rule)])]);
+            let rows = Bound::Rows(Condition::Known(Some(truth)));
+            assert_eq!(conjunction(&decision.row_filters), Some(rows), "{condition} for {table}");
+            assert!(!decision.is_whole());
+        }
+    }
+}
+
+#[test]
 fn a_tag_hides_each_column_so_tagged_and_a_lost_one_closes_the_table() {
     let mut columns = columns();
     columns[1].tags = ["pii.email".to_owned()].into();

@@ -184,7 +184,7 @@ impl std::fmt::Display for TableName {
 /// Which tables of a source a rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TablePattern {
-    /// Absent or `*`: every table that has the columns that the rule names.
+    /// Absent or `*`: every table that has the columns that the rule names; each table where it names none.
     Any,
     /// `customers`, `public.customers` or `crm.public.customers`; case does not count.
     Named(String),
