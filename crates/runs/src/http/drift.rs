@@ -1,7 +1,8 @@
 //! `GET /api/v1/data-sources/{data_source_id}/drift`: how what a source holds has changed, as far as the caller may see it.
 //!
 //! A policy that names a column which is gone closes its table: the source may have renamed the very column that was to be
-//! protected. So a change says which policies still name what it took away.
+//! protected. So a change says which policies still name what it took away. Of a masked column no values are told that are
+//! part of its type.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -23,7 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Engine,
-    catalogue::{Catalogue, CatalogueTable},
+    catalogue::{Catalogue, CatalogueTable, type_told},
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -91,14 +92,16 @@ pub async fn get_drift(
     let catalogue = engine.known(&caller, access.tenant(), vec![source.clone()]).await?;
     let mut seen = Vec::new();
     for row in changes.into_iter().filter(|row| filter.takes(row)) {
-        if may_see(&catalogue, &source, &row)? {
-            seen.push(row);
+        if let Some(masked) = masked_for(&catalogue, &source, &row)? {
+            seen.push((row, masked));
         }
     }
     let total = seen.len() as u64;
     let names_policies = caller.may(Permission::PolicyRead);
     let shown = page.of(seen).into_iter();
-    let items = shown.map(|row| SchemaChange::of(&catalogue, &governing, &source, row, names_policies)).collect();
+    let shown =
+        shown.map(|(row, masked)| SchemaChange::of(&catalogue, &governing, &source, row, masked, names_policies));
+    let items = shown.collect();
     Ok(Reply::ok(Page::new(items, page, total), "The changes."))
 }
 
@@ -118,24 +121,28 @@ fn table_of<'a>(catalogue: &'a Catalogue, name: &TableName) -> Option<&'a Catalo
     catalogue.tables.iter().find(|table| table.name == *name)
 }
 
-/// Whether the caller may know of the change: the table is open to them as it is, and was as it was before.
-fn may_see(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -> Result<bool> {
+/// Whether the column that has changed is masked for the caller. `None` where they may not know of the change: the table is
+/// not open to them as it is, or was not as it was before.
+fn masked_for(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -> Result<Option<bool>> {
     let name = name_of(source, row);
     let vanished = row.vanished_columns()?;
     let now = table_of(catalogue, &name);
     if now.is_some_and(|table| !table.decision.is_allowed()) {
-        return Ok(false);
+        return Ok(None);
     }
     let current: &[DiscoveredColumn] = now.map_or(&[], |table| table.discovered.columns.as_slice());
     let gone = vanished.iter().filter(|old| !current.iter().any(|column| column.name == old.name));
     let columns: Vec<&DiscoveredColumn> = current.iter().chain(gone).collect();
     // A table that came and went again has left no columns to decide on.
     if columns.is_empty() {
-        return Ok(catalogue.rules.leave_alone(source.id));
+        return Ok(catalogue.rules.leave_alone(source.id).then_some(false));
     }
     let decision = catalogue.rules.decide(source.id, &name, columns);
     let hides = |column: &String| decision.hidden.contains_key(column);
-    Ok(decision.is_allowed() && !row.column_name.as_ref().is_some_and(hides))
+    if !decision.is_allowed() || row.column_name.as_ref().is_some_and(hides) {
+        return Ok(None);
+    }
+    Ok(Some(row.column_name.as_ref().is_some_and(|column| decision.masks.contains_key(column))))
 }
 
 impl SchemaChange {
@@ -144,9 +151,11 @@ impl SchemaChange {
         governing: &[EffectivePolicy],
         source: &source::Model,
         row: change::Model,
+        masked: bool,
         names_policies: bool,
     ) -> Self {
         let name = name_of(source, &row);
+        let told = |source_type: &String| type_told(source_type, masked).to_owned();
         let naming: Vec<NamingPolicy> = match (&row.column_name, table_of(catalogue, &name)) {
             (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
                 let names = |policy: &&EffectivePolicy| {
@@ -164,8 +173,8 @@ impl SchemaChange {
             schema_name: row.schema_name,
             table_name: row.table_name,
             column_name: row.column_name,
-            was: row.was,
-            became: row.became,
+            was: row.was.as_ref().map(told),
+            became: row.became.as_ref().map(told),
             detected_at: row.detected_at,
             closes_table: !naming.is_empty(),
             policies: if names_policies { naming } else { Vec::new() },

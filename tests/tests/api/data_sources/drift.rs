@@ -9,6 +9,7 @@ on_both_databases! {
     what_changed_is_told;
     a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said;
     what_policies_hide_is_not_told;
+    values_in_the_type_of_a_masked_column_are_not_told;
     anothers_is_not_found;
 }
 
@@ -116,6 +117,30 @@ async fn what_policies_hide_is_not_told(server: &Server) {
     let data = acme.viewer.client.get(&of(id, "/drift")).await.ok();
     assert_eq!(told(&data), ["column_added open.seen"], "{data}");
     assert_eq!(data["pagination"]["total_items"], 1);
+    database.remove().await;
+}
+
+/// As in MySQL's `enum('a','b')`; PostgreSQL has types whose names are written so.
+async fn values_in_the_type_of_a_masked_column_are_not_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database
+        .execute(
+            "CREATE DOMAIN \"kind('sesame')\" AS text; CREATE DOMAIN \"kind('sesame','poppy')\" AS text; \
+            CREATE TABLE seeds (id int, kind \"kind('sesame')\")",
+        )
+        .await;
+    let id = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(id).await;
+    let mask = json!({"table": "seeds", "column": "kind", "masking_function": "redact"});
+    policy(&acme, id, "Viewer", "data_masking", "mask_column", mask).await;
+    database.execute("ALTER TABLE seeds ALTER kind TYPE \"kind('sesame','poppy')\"").await;
+    acme.admin.client.post_empty(&of(id, "/discover-schema?refresh=true")).await.ok();
+    let all = acme.admin.client.get(&of(id, "/drift")).await.ok();
+    assert!(all.to_string().contains("sesame") && all.to_string().contains("poppy"), "{all}");
+    let data = acme.viewer.client.get(&of(id, "/drift")).await.ok();
+    assert_eq!(told(&data), ["column_type_changed seeds.kind"]);
+    assert!(!data.to_string().contains("sesame") && !data.to_string().contains("poppy"), "{data}");
     database.remove().await;
 }
 
