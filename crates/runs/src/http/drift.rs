@@ -1,7 +1,8 @@
 //! `GET /api/v1/data-sources/{data_source_id}/drift`: how what a source holds has changed, as far as the caller may see it.
 //!
-//! A policy that names a column which is gone closes its table: the source may have renamed the very column that was to be
-//! protected. So a change says which policies still name what it took away. Of a masked column no values are told that are
+//! A policy for a table that names a column which is gone closes the table: the source may have renamed the very column that
+//! was to be protected. One for every table looks away, and of a table that has another name no policy for the table knows. So
+//! a change says which policies still name what it took away. Of a masked column no values are told that are
 //! part of its type.
 
 use axum::extract::State;
@@ -56,10 +57,11 @@ pub struct SchemaChange {
     #[schema(examples("bigint"))]
     pub became: Option<String>,
     pub detected_at: DateTime<Utc>,
-    /// The column is gone, and policies still name it: they close the table to everybody whom they govern, until the policies
-    /// are changed or the column is back.
+    /// The column is gone, and policies for the table still name it: they close the table to everybody whom they govern, until
+    /// the policies are changed or the column is back.
     pub closes_table: bool,
-    /// Those policies, for who may read policies.
+    /// All policies that name the column or the table that is gone, for who may read policies. What it is called now they do
+    /// not govern by that name.
     pub policies: Vec<NamingPolicy>,
 }
 
@@ -156,17 +158,26 @@ impl SchemaChange {
     ) -> Self {
         let name = name_of(source, &row);
         let told = |source_type: &String| type_told(source_type, masked).to_owned();
-        let naming: Vec<NamingPolicy> = match (&row.column_name, table_of(catalogue, &name)) {
+        let reaching = || governing.iter().filter(|policy| policy.reaches(&name));
+        let (naming, closes_table): (Vec<&EffectivePolicy>, bool) = match (&row.column_name, table_of(catalogue, &name))
+        {
             (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
-                let names = |policy: &&EffectivePolicy| {
-                    policy.reaches(&name) && policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column))
-                };
-                let named =
-                    |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
-                governing.iter().filter(names).map(named).collect()
+                let names =
+                    |policy: &&EffectivePolicy| policy.rules.iter().any(|rule| rule.names_column(&name, column));
+                let is_closing =
+                    |policy: &EffectivePolicy| policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column));
+                (reaching().filter(names).collect(), reaching().any(is_closing))
             }
-            _ => Vec::new(),
+            (None, None) if row.change == Kind::TableRemoved => {
+                let names = |policy: &&EffectivePolicy| {
+                    policy.only.is_some() || policy.rules.iter().any(|rule| rule.names_table(&name))
+                };
+                (reaching().filter(names).collect(), false)
+            }
+            _ => (Vec::new(), false),
         };
+        let named = |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
+        let policies = if names_policies { naming.into_iter().map(named).collect() } else { Vec::new() };
         Self {
             id: row.id,
             change: row.change,
@@ -176,8 +187,8 @@ impl SchemaChange {
             was: row.was.as_ref().map(told),
             became: row.became.as_ref().map(told),
             detected_at: row.detected_at,
-            closes_table: !naming.is_empty(),
-            policies: if names_policies { naming } else { Vec::new() },
+            closes_table,
+            policies,
         }
     }
 }

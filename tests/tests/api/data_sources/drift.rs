@@ -8,6 +8,7 @@ use super::{of, policy};
 on_both_databases! {
     what_changed_is_told;
     a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said;
+    policies_that_name_what_is_gone_are_told;
     what_policies_hide_is_not_told;
     values_in_the_type_of_a_masked_column_are_not_told;
     anothers_is_not_found;
@@ -90,6 +91,39 @@ async fn a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said(serv
     let data = acme.admin.client.get(&of(id, "/drift")).await.ok();
     assert!(data["items"].as_array().unwrap().iter().all(|item| item["closes_table"] == false), "{data}");
     acme.viewer.query(id, "SELECT card_number FROM customers").await;
+    database.remove().await;
+}
+
+/// What was renamed is not governed by its old name: somebody must hear of it.
+async fn policies_that_name_what_is_gone_are_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database.execute("CREATE TABLE people (id int, phone text); CREATE TABLE vault (id int)").await;
+    let id = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(id).await;
+    let everywhere = json!({"column": "phone", "masking_function": "redact"});
+    let masking = policy(&acme, id, "Viewer", "data_masking", "mask_column", everywhere).await;
+    let closing = policy(&acme, id, "Viewer", "access_control", "deny_access", json!({"table": "vault"})).await;
+    database.execute("ALTER TABLE people RENAME phone TO mobile; ALTER TABLE vault RENAME TO cellar").await;
+    acme.admin.client.post_empty(&of(id, "/discover-schema?refresh=true")).await.ok();
+    let data = acme.admin.client.get(&of(id, "/drift")).await.ok();
+    let named: Vec<(&str, &Value, &Value)> = data["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["policies"] != json!([]))
+        .map(|item| (item["change"].as_str().unwrap(), &item["policies"][0]["policy_id"], &item["closes_table"]))
+        .collect();
+    let (masking, closing, no) = (json!(masking), json!(closing), json!(false));
+    let mut expected = vec![("column_removed", &masking, &no), ("table_removed", &closing, &no)];
+    for one in named {
+        let at = expected.iter().position(|wanted| *wanted == one).unwrap_or_else(|| panic!("{one:?} in {data}"));
+        expected.remove(at);
+    }
+    assert!(expected.is_empty(), "{expected:?} not in {data}");
+    // Who may not read policies hears of the change alone.
+    let told = acme.viewer.client.get(&of(id, "/drift")).await.ok();
+    assert!(told["items"].as_array().unwrap().iter().all(|item| item["policies"] == json!([])), "{told}");
     database.remove().await;
 }
 
