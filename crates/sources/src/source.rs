@@ -8,7 +8,7 @@ use sea_orm::{QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::not_found;
+use crate::{access::not_found, create::lies_in_storage};
 
 /// Where SSH servers listen, unless it is said otherwise.
 pub(crate) const SSH_PORT: u16 = 22;
@@ -101,6 +101,11 @@ impl TenantOwned for Entity {
 impl Model {
     pub fn kind(&self) -> Result<DataSourceType> {
         self.kind.parse().map_err(|text: String| Error::internal(text))
+    }
+
+    /// The file in storage that it reads. A kind that reads none has none, whatever was entered for it.
+    pub fn stored_file(&self) -> Option<&str> {
+        self.file_path.as_deref().filter(|_| self.kind().is_ok_and(lies_in_storage))
     }
 
     /// As access policies look at it.
