@@ -3,7 +3,8 @@
 //! ```text
 //! access   deny beats allow; where allow rules exist (or `default_deny` is on) the union of what they allow is the most
 //! rows     every filter must be true: F = F1 AND F2 AND …
-//! columns  hidden beats masked; of several masks on a column the strictest stands
+//! columns  hidden beats masked; of several masks on a column the strictest stands, and one that would show something of
+//!          another column, which is hidden or masked, shows nothing
 //! limits   the smallest of each
 //! ```
 //!
@@ -451,6 +452,14 @@ impl<'a> Fold<'a> {
         };
         let mut masks = self.masks;
         masks.retain(|column, _| !hidden.contains_key(column));
+        // Through a custom mask another column would be seen that is hidden here, or masked.
+        let covered: BTreeSet<String> = hidden.keys().chain(masks.keys()).cloned().collect();
+        for (column, held) in &mut masks {
+            let shows = |shown: &&str| *shown != column.as_str() && covered.contains(*shown);
+            if held.mask.shown_columns().iter().any(shows) {
+                held.mask = Mask::NullValue;
+            }
+        }
         Decision { access, row_filters: self.row_filters, masks, hidden, limits: self.limits, applied: self.applied }
     }
 

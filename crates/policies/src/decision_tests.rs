@@ -124,6 +124,30 @@ fn what_cannot_be_applied_denies() {
 }
 
 #[test]
+fn a_custom_mask_shows_nothing_of_a_column_that_is_covered() {
+    let custom = |expression: &str| {
+        let options = json!({"expression": expression});
+        (RuleType::MaskColumn, json!({"column": "region", "masking_function": "expression", "options": options}))
+    };
+    let masking = (RuleType::MaskColumn, json!({"column": "email", "masking_function": "partial"}));
+    let hiding = (RuleType::DenyAccess, json!({"columns": ["email"]}));
+    for (expression, is_left) in [
+        ("left(email, 3)", false),
+        ("coalesce(region, email)", false),
+        ("CASE WHEN id > 5 THEN email ELSE region END", false),
+        // A filter may ask about what is hidden as well.
+        ("CASE WHEN email = 'a' THEN region ELSE NULL END", true),
+        ("left(region, 1)", true),
+    ] {
+        for covering in [&masking, &hiding] {
+            let decision = decided(&[policy(1, &[custom(expression)]), policy(2, &[covering.clone()])]);
+            assert_eq!(decision.masks["region"].mask != Mask::NullValue, is_left, "{expression} beside {covering:?}");
+        }
+        assert_ne!(decided(&[policy(1, &[custom(expression)])]).masks["region"].mask, Mask::NullValue, "{expression}");
+    }
+}
+
+#[test]
 fn a_filter_that_reads_no_column_is_for_every_table() {
     for table in [json!("*"), json!("customers"), json!(null)] {
         for (condition, truth) in [("'Owner' IN (current_user_roles)", false), ("current_user_region = 'EU'", true)] {

@@ -9,6 +9,7 @@ on_both_databases! {
     a_token_of_another_organization_does_not_open;
     what_masks_leave_of_a_value;
     a_custom_mask_is_held_against_its_table;
+    a_custom_mask_shows_nothing_that_another_policy_covers;
     who_may_not_is_refused;
 }
 
@@ -104,6 +105,17 @@ async fn a_custom_mask_is_held_against_its_table(server: &Server) {
     post("CASE WHEN salary > 'much' THEN salary END").await.invalid("rules[0].rule_config.column");
     post("no_such_column").await.invalid("rules[0].rule_config.column");
     post("CASE WHEN salary > 50000 THEN 50000 ELSE salary END").await.created();
+}
+
+async fn a_custom_mask_shows_nothing_that_another_policy_covers(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    mask(&acme, &shop, "email", "expression", json!({"expression": "coalesce(card_number, email)"})).await;
+    let cards = "SELECT count(*) FROM customers WHERE email LIKE '4000%'";
+    assert!(acme.viewer.value(shop.crm, cards).await.as_i64().unwrap() > 0);
+    mask(&acme, &shop, "card_number", "redact", json!({})).await;
+    assert_eq!(acme.viewer.value(shop.crm, cards).await, 0);
+    assert_eq!(acme.viewer.value(shop.crm, "SELECT count(email) FROM customers").await, 0);
 }
 
 async fn who_may_not_is_refused(server: &Server) {
