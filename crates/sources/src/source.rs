@@ -233,10 +233,25 @@ pub struct DataSource {
     pub failure_reason: Option<String>,
     pub schema_refresh_interval: i32,
     pub credentials_updated_at: Option<DateTime<Utc>>,
+    /// What names tables and columns (`avro_schema`, `endpoints`, `openapi`, `tables`) is for those alone who may change the
+    /// source.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
     pub created_by_user_id: UserId,
     pub updated_by_user_id: Option<UserId>,
+}
+
+/// Settings in `metadata` that name tables and columns.
+const OF_CONTENT: [&str; 4] = ["avro_schema", "endpoints", "openapi", "tables"];
+
+impl DataSource {
+    /// Without what names tables and columns.
+    pub(crate) fn without_content(mut self) -> Self {
+        if let Some(settings) = self.metadata.as_object_mut() {
+            settings.retain(|name, _| !OF_CONTENT.contains(&name.as_str()));
+        }
+        self
+    }
 }
 
 impl From<Model> for DataSourceListItem {
