@@ -423,7 +423,7 @@ impl Engine {
     /// Index: query_results(expires_at).
     async fn purge_results(&self) -> Result<()> {
         let now = self.platform.clock.now();
-        let (mut purged, mut left) = (Ok(()), 0);
+        let (mut purged, mut left) = (Ok(()), 0_u64);
         loop {
             let expired = Entity::find()
                 .filter(Column::ExpiresAt.lte(now))
