@@ -382,6 +382,16 @@ impl RuleConfig {
         pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
     }
 
+    /// Whether it protects what is tagged so in the table. It cannot be applied where such a column is gone.
+    pub fn names_tag(&self, table: &TableName, tag: &str) -> bool {
+        match self {
+            Self::MaskTagged { table: pattern, tag: wanted, .. } | Self::DenyTagged { table: pattern, tag: wanted } => {
+                pattern.matches(table) && wanted.matches(tag)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it names the table and cannot be applied to it without the column; see [`crate::decision`].
     pub fn cannot_do_without(&self, table: &TableName, column: &str) -> bool {
         self.names_table(table) && self.names_column(table, column)

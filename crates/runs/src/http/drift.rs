@@ -5,6 +5,8 @@
 //! a change says which policies still name what it took away. Of a masked column no values are told that are
 //! part of its type.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use garde::Validate;
@@ -14,7 +16,10 @@ use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
 };
-use rivergen_policies::rule::{EffectivePolicy, TableName};
+use rivergen_policies::{
+    rule::{EffectivePolicy, RuleConfig, TableName},
+    tags::Tags,
+};
 use rivergen_sources::{
     access::Access,
     discovery::change::{self, Kind},
@@ -57,7 +62,7 @@ pub struct SchemaChange {
     #[schema(examples("bigint"))]
     pub became: Option<String>,
     pub detected_at: DateTime<Utc>,
-    /// The column is gone, and policies for the table still name it: they close the table to everybody whom they govern, until
+    /// The column is gone, and policies for the table still name it, or policies for a tag that it has: they close the table to everybody whom they govern, until
     /// the policies are changed or the column is back.
     pub closes_table: bool,
     /// All policies that name the column or the table that is gone, for who may read policies. What it is called now they do
@@ -91,6 +96,7 @@ pub async fn get_drift(
     let source = engine.sources.find(&access, id).await?;
     let changes = change::newest(engine.platform.db.read(), access.tenant(), id).await?;
     let governing = engine.policies.governing(access.tenant(), id, source.workspace_id).await?;
+    let tags = Tags::confirmed(engine.platform.db.read(), access.tenant(), &[id]).await?;
     let catalogue = engine.known(&caller, access.tenant(), vec![source.clone()]).await?;
     let mut seen = Vec::new();
     for row in changes.into_iter().filter(|row| filter.takes(row)) {
@@ -101,8 +107,8 @@ pub async fn get_drift(
     let total = seen.len() as u64;
     let names_policies = caller.may(Permission::PolicyRead);
     let shown = page.of(seen).into_iter();
-    let shown =
-        shown.map(|(row, masked)| SchemaChange::of(&catalogue, &governing, &source, row, masked, names_policies));
+    let shown = shown
+        .map(|(row, masked)| SchemaChange::of(&catalogue, &governing, &tags, &source, row, masked, names_policies));
     let items = shown.collect();
     Ok(Reply::ok(Page::new(items, page, total), "The changes."))
 }
@@ -151,6 +157,7 @@ impl SchemaChange {
     fn of(
         catalogue: &Catalogue,
         governing: &[EffectivePolicy],
+        tags: &Tags,
         source: &source::Model,
         row: change::Model,
         masked: bool,
@@ -158,20 +165,26 @@ impl SchemaChange {
     ) -> Self {
         let name = name_of(source, &row);
         let told = |source_type: &String| type_told(source_type, masked).to_owned();
+        let mut tagged = tags.of_table(source.id, &row.schema_name, &row.table_name);
         let reaching = || governing.iter().filter(|policy| policy.reaches(&name));
         let (naming, closes_table): (Vec<&EffectivePolicy>, bool) = match (&row.column_name, table_of(catalogue, &name))
         {
             (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
-                let names =
-                    |policy: &&EffectivePolicy| policy.rules.iter().any(|rule| rule.names_column(&name, column));
-                let is_closing =
-                    |policy: &EffectivePolicy| policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column));
+                let lost = tagged.remove(column).unwrap_or_default();
+                let loses = |rule: &RuleConfig| lost.iter().any(|tag| rule.names_tag(&name, tag));
+                let names = |policy: &&EffectivePolicy| {
+                    policy.rules.iter().any(|rule| rule.names_column(&name, column) || loses(rule))
+                };
+                let is_closing = |policy: &EffectivePolicy| {
+                    policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column) || loses(rule))
+                };
                 (reaching().filter(names).collect(), reaching().any(is_closing))
             }
             (None, None) if row.change == Kind::TableRemoved => {
-                let names = |policy: &&EffectivePolicy| {
-                    policy.only.is_some() || policy.rules.iter().any(|rule| rule.names_table(&name))
-                };
+                let lost: BTreeSet<String> = tagged.into_values().flatten().collect();
+                let is_named =
+                    |rule: &RuleConfig| rule.names_table(&name) || lost.iter().any(|tag| rule.names_tag(&name, tag));
+                let names = |policy: &&EffectivePolicy| policy.only.is_some() || policy.rules.iter().any(is_named);
                 (reaching().filter(names).collect(), false)
             }
             _ => (Vec::new(), false),

@@ -98,13 +98,18 @@ async fn a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said(serv
 async fn policies_that_name_what_is_gone_are_told(server: &Server) {
     let acme = server.organization("Acme").await;
     let database = PostgresDatabase::empty().await;
-    database.execute("CREATE TABLE people (id int, phone text); CREATE TABLE vault (id int)").await;
+    database.execute("CREATE TABLE people (id int, phone text, mail text); CREATE TABLE vault (id int)").await;
     let id = acme.admin.register(database.source("W")).await;
     acme.admin.checked(id).await;
     let everywhere = json!({"column": "phone", "masking_function": "redact"});
     let masking = policy(&acme, id, "Viewer", "data_masking", "mask_column", everywhere).await;
     let closing = policy(&acme, id, "Viewer", "access_control", "deny_access", json!({"table": "vault"})).await;
-    database.execute("ALTER TABLE people RENAME phone TO mobile; ALTER TABLE vault RENAME TO cellar").await;
+    let tags = json!({"columns": [{"table": "people", "column": "mail", "tags": ["pii.email"]}]});
+    acme.admin.client.put(&of(id, "/tags"), tags).await.ok();
+    let by_tag = policy(&acme, id, "Developer", "access_control", "deny_access", json!({"tag": "pii.*"})).await;
+    let renamed = "ALTER TABLE people RENAME phone TO mobile; ALTER TABLE people RENAME mail TO address; \
+        ALTER TABLE vault RENAME TO cellar";
+    database.execute(renamed).await;
     acme.admin.client.post_empty(&of(id, "/discover-schema?refresh=true")).await.ok();
     let data = acme.admin.client.get(&of(id, "/drift")).await.ok();
     let named: Vec<(&str, &Value, &Value)> = data["items"]
@@ -114,8 +119,14 @@ async fn policies_that_name_what_is_gone_are_told(server: &Server) {
         .filter(|item| item["policies"] != json!([]))
         .map(|item| (item["change"].as_str().unwrap(), &item["policies"][0]["policy_id"], &item["closes_table"]))
         .collect();
-    let (masking, closing, no) = (json!(masking), json!(closing), json!(false));
-    let mut expected = vec![("column_removed", &masking, &no), ("table_removed", &closing, &no)];
+    let (masking, closing, by_tag) = (json!(masking), json!(closing), json!(by_tag));
+    let (no, yes) = (json!(false), json!(true));
+    let mut expected = vec![
+        ("column_removed", &masking, &no),
+        // Of what was tagged nobody knows what became of it.
+        ("column_removed", &by_tag, &yes),
+        ("table_removed", &closing, &no),
+    ];
     for one in named {
         let at = expected.iter().position(|wanted| *wanted == one).unwrap_or_else(|| panic!("{one:?} in {data}"));
         expected.remove(at);
