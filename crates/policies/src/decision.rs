@@ -238,6 +238,8 @@ struct Fold<'a> {
     denials: Vec<Denial>,
     row_filters: Vec<RowFilter>,
     masks: BTreeMap<String, ColumnMask>,
+    /// Of which columns values may come to stand in a column's place, by whichever of its masks.
+    shown: BTreeMap<String, BTreeSet<String>>,
     denied_columns: BTreeMap<String, Hidden>,
     /// The union of what allow rules open; `None` while there is none.
     allowed: Option<BTreeSet<String>>,
@@ -261,6 +263,7 @@ impl<'a> Fold<'a> {
             denials: Vec::new(),
             row_filters: Vec::new(),
             masks: BTreeMap::new(),
+            shown: BTreeMap::new(),
             denied_columns: BTreeMap::new(),
             allowed: None,
             limits: QueryLimits::default(),
@@ -416,6 +419,8 @@ impl<'a> Fold<'a> {
     /// Of several masks on a column the strictest stands.
     fn mask(&mut self, column: &ColumnInfo, policy: &PolicyRef, written: Mask, subject: &Subject) {
         let new = ColumnMask { policy: policy.clone(), mask: written.bind(&subject.facts), written };
+        let shown = new.mask.shown_columns().into_iter().map(str::to_owned);
+        self.shown.entry(column.name.clone()).or_default().extend(shown);
         self.masks
             .entry(column.name.clone())
             .and_modify(|held| {
@@ -452,11 +457,12 @@ impl<'a> Fold<'a> {
         };
         let mut masks = self.masks;
         masks.retain(|column, _| !hidden.contains_key(column));
-        // Through a custom mask another column would be seen that is hidden here, or masked.
+        // Through a custom mask another column would be seen that is hidden here, or masked. That such a mask is not the
+        // strictest brings nothing back.
         let covered: BTreeSet<String> = hidden.keys().chain(masks.keys()).cloned().collect();
         for (column, held) in &mut masks {
-            let shows = |shown: &&str| *shown != column.as_str() && covered.contains(*shown);
-            if held.mask.shown_columns().iter().any(shows) {
+            let is_covered = |shown: &String| shown != column && covered.contains(shown);
+            if self.shown.get(column).is_some_and(|shown| shown.iter().any(is_covered)) {
                 held.mask = Mask::NullValue;
             }
         }

@@ -145,6 +145,10 @@ fn a_custom_mask_shows_nothing_of_a_column_that_is_covered() {
         }
         assert_ne!(decided(&[policy(1, &[custom(expression)])]).masks["region"].mask, Mask::NullValue, "{expression}");
     }
+    // Nor is there more of it when another mask is put on the column.
+    let hash = (RuleType::MaskColumn, json!({"column": "region", "masking_function": "hash"}));
+    let decision = decided(&[policy(1, &[custom("left(email, 3)"), hash]), policy(2, &[masking])]);
+    assert_eq!(decision.masks["region"].mask, Mask::NullValue);
 }
 
 #[test]
@@ -253,6 +257,7 @@ fn any_rule() -> impl Strategy<Value = RuleConfig> {
     let table = || prop_oneof![Just("customers"), Just("*"), Just("orders")];
     let column = || prop_oneof![Just("id"), Just("email"), Just("region"), Just("absent")];
     let function = prop_oneof![Just("email"), Just("hash"), Just("redact"), Just("null_value"), Just("partial")];
+    let custom = prop_oneof![Just("left(email, 3)"), Just("coalesce(region, email)"), Just("region")];
     prop_oneof![
         (table(), column(), 0..3).prop_map(move |(t, c, v)| rule(
             RuleType::FilterRows,
@@ -261,6 +266,10 @@ fn any_rule() -> impl Strategy<Value = RuleConfig> {
         (table(), column(), function).prop_map(move |(t, c, f)| rule(
             RuleType::MaskColumn,
             json!({"table": t, "column": c, "masking_function": f})
+        )),
+        (table(), prop_oneof![Just("email"), Just("region")], custom).prop_map(move |(t, c, e)| rule(
+            RuleType::MaskColumn,
+            json!({"table": t, "column": c, "masking_function": "expression", "options": {"expression": e}})
         )),
         (table(), column()).prop_map(move |(t, c)| rule(RuleType::DenyAccess, json!({"table": t, "columns": [c]}))),
         table().prop_map(move |t| rule(RuleType::DenyAccess, json!({"table": t}))),
