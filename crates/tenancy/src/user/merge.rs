@@ -1,7 +1,7 @@
 //! `POST /api/v1/users/merge`: folds a duplicate account into another one of the same person.
 //!
 //! What the duplicate belongs to and owns moves; how one gets into it does not: its password, factors, sessions and tokens
-//! end with it. Where both are members the survivor keeps its own roles, so that nobody rises by merging; where the duplicate
+//! end with it. Policies that govern the person go on governing them. Where both are members the survivor keeps its own roles, so that nobody rises by merging; where the duplicate
 //! alone is one its roles go over, and whoever merges must hold what is in each of them, in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,6 +152,7 @@ pub async fn merge_users(
         let mut owned = 0;
         for possession in tenancy.possessions.iter() {
             owned += possession.transfer(&tx, tenant, source_id, target_id).await?;
+            possession.become_one(&tx, tenant, source_id, target_id).await?;
         }
         moved.possessions += usize::from(owned > 0);
         let record = AuditRecord::new(Some(*id), origin.actor(caller.user_id), "user.merge")
