@@ -1,8 +1,9 @@
 //! `POST /api/v1/users/merge`: folds a duplicate account into another one of the same person.
 //!
 //! What the duplicate belongs to and owns moves; how one gets into it does not: its password, factors, sessions and tokens
-//! end with it. Policies that govern the person go on governing them. Where both are members the survivor keeps its own roles, so that nobody rises by merging; where the duplicate
-//! alone is one its roles go over, and whoever merges must hold what is in each of them, in its place.
+//! end with it. Policies that are bound to it go on governing the person. Where both are members the survivor keeps its own
+//! roles, so that nobody rises by merging; where the duplicate alone is one its roles go over, and whoever merges must hold
+//! what is in each of them, in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
