@@ -282,7 +282,7 @@ impl AddressGuard for Tunnel {
             tracing::error!(%error, "no port on loopback for a tunnel");
             TunnelFault::Unreachable
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unavailable)?;
+        let listener = listen().await.map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
         tokio::spawn(forward(Port::of(address), listener, self.connect_timeout, connection, host.to_owned(), port));
         Ok(vec![address])
@@ -291,6 +291,16 @@ impl AddressGuard for Tunnel {
     fn http(&self, _: &HttpOptions) -> Result<reqwest::Client, Cause> {
         // `validate` lets no kind have a tunnel that would ask for it.
         Err("HTTP does not go through an SSH tunnel".into())
+    }
+}
+
+/// At an address of loopback that nobody guesses: HTTP clients resolve for themselves and do not ask [`leads_through`].
+/// Where loopback has the one address alone (it has 127/8 on Linux) that one has to do.
+async fn listen() -> std::io::Result<TcpListener> {
+    let somewhere = Ipv4Addr::new(127, rand::random(), rand::random(), rand::random_range(1..=254));
+    match TcpListener::bind((somewhere, 0)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
     }
 }
 
@@ -394,6 +404,16 @@ mod tests {
         }
         drop(port);
         assert_eq!(AddressGuard::check(&outbound, "127.0.0.1", address.port()).await, Ok(vec![address]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nobody_comes_upon_a_tunnel_by_the_name_of_loopback() {
+        let (one, other) = (listen().await.unwrap(), listen().await.unwrap());
+        let (one_at, other_at) = (one.local_addr().unwrap(), other.local_addr().unwrap());
+        assert!(one_at.ip().is_loopback() && other_at.ip().is_loopback(), "{one_at} {other_at}");
+        assert!(one_at.ip() != other_at.ip() && one_at.ip() != Ipv4Addr::LOCALHOST, "{one_at} {other_at}");
+        TcpStream::connect(one_at).await.unwrap();
     }
 
     #[test]

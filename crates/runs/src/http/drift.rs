@@ -2,8 +2,8 @@
 //!
 //! A policy for a table that names a column which is gone closes the table: the source may have renamed the very column that
 //! was to be protected. One for every table looks away, and of a table that has another name no policy for the table knows. So
-//! a change says which policies still name what it took away. Of a masked column no values are told that are
-//! part of its type.
+//! a change says which policies still name what it took away. Of a masked column no values are told that are part of its
+//! type.
 
 use std::collections::BTreeSet;
 
@@ -62,8 +62,8 @@ pub struct SchemaChange {
     #[schema(examples("bigint"))]
     pub became: Option<String>,
     pub detected_at: DateTime<Utc>,
-    /// The column is gone, and policies for the table still name it, or policies for a tag that it has: they close the table to everybody whom they govern, until
-    /// the policies are changed or the column is back.
+    /// The column is gone, and policies for the table still name it, or policies for a tag that it has: they close the table
+    /// to everybody whom they govern, until the policies are changed or the column is back.
     pub closes_table: bool,
     /// All policies that name the column or the table that is gone, for who may read policies. What it is called now they do
     /// not govern by that name.
