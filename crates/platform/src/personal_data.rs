@@ -123,7 +123,8 @@ pub trait Owned: Send + Sync {
     /// Makes all of one member's another's; answers how many things those were.
     async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64>;
 
-    /// Two accounts of one person become one: what is said of the one holds of the other. Of an heir it does not.
+    /// Another account of the same person takes the member's place: what is said of the one holds of the other. Of an heir
+    /// it does not.
     async fn become_one(&self, _tx: &Transaction, _tenant: Tenant, _from: UserId, _to: UserId) -> Result<()> {
         Ok(())
     }

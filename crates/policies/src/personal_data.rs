@@ -75,7 +75,7 @@ pub fn possessions() -> Vec<Box<dyn Owned>> {
     ]
 }
 
-/// What governs a person by themselves: nobody gets rid of it by another account of theirs.
+/// What governs a member by themselves: they do not get rid of it by another account that takes their place.
 struct BoundToPeople;
 
 #[async_trait]

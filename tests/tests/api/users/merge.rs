@@ -108,42 +108,41 @@ async fn a_membership_goes_over_with_its_roles(server: &Server) {
     }
 }
 
-/// Nobody gets rid of a policy by another account of theirs, whether that is a member already or not.
+/// Nobody gets rid of a policy by another account that takes their place.
 async fn what_governed_the_duplicate_governs_the_survivor(server: &Server) {
     let acme = server.organization("Acme").await;
     let lamps = acme.owner.file_source("Lamps", "csv", "lamps.csv", b"product\nLamp\n".to_vec()).await;
-    let (viewer, developer) = (&acme.viewer, &acme.developer);
-    let mask = json!({"table": "lamps", "column": "product", "masking_function": "redact"});
-    let policy = json!({"name": "of two", "type": "data_masking", "data_source_ids": [lamps],
-        "user_ids": [viewer.id, developer.id],
-        "rules": [{"rule_name": "mask", "rule_type": "mask_column", "rule_config": mask}]});
-    let policy = acme.admin.client.post("/api/v1/policies", policy).await.created()["id"].as_i64().unwrap();
-    let merge = async |from: i64, to: i64| {
-        acme.owner.client.post(PATH, json!({"source_user_id": from, "target_user_id": to})).await.ok();
-    };
-    let bound = async || {
-        let rows = format!("SELECT user_id FROM policy_assignments WHERE policy_id = {policy} AND is_active");
-        server.rows(&rows).await.iter().map(|row| row["user_id"].as_i64().unwrap()).collect::<Vec<_>>()
-    };
-    let product = "SELECT product FROM lamps";
-    assert_eq!(viewer.value(lamps, product).await, "[REDACTED]");
-    // Both are bound, and the one of whoever stays is at rest.
-    server.execute(&format!("UPDATE policy_assignments SET is_active = false WHERE user_id = {}", developer.id)).await;
-    merge(viewer.id, developer.id).await;
-    assert_eq!(bound().await, [developer.id]);
-    assert_eq!(developer.value(lamps, product).await, "[REDACTED]");
-
-    // Somebody who comes in only now, as that member.
     globex(server, &acme.owner.email, "twin@globex.example").await;
-    let twin = server.sign_in("twin@globex.example").await;
-    merge(developer.id, twin.id).await;
-    assert_eq!(bound().await, [twin.id]);
-    assert_eq!(twin.stand_in(acme.workspace_id).await.value(lamps, product).await, "[REDACTED]");
+    let (duplicate, survivor) = (&acme.viewer, server.sign_in("twin@globex.example").await);
+    let mask = json!({"table": "lamps", "column": "product", "masking_function": "redact"});
+    let bound = async |policy: &str| {
+        let policy = json!({"name": policy, "type": "data_masking", "data_source_ids": [lamps], "user_ids": [duplicate.id],
+            "rules": [{"rule_name": "mask", "rule_type": "mask_column", "rule_config": mask}]});
+        acme.admin.client.post("/api/v1/policies", policy).await.created()["id"].as_i64().unwrap()
+    };
+    let policies = [bound("one").await, bound("other").await];
+    // The survivor was a member before: what is left of that is at rest.
+    let left = format!(
+        "INSERT INTO policy_assignments (organization_id, policy_id, data_source_id, user_id, is_active, metadata, \
+         applied_at, applied_by_user_id) SELECT organization_id, policy_id, data_source_id, {}, false, metadata, \
+         applied_at, applied_by_user_id FROM policy_assignments WHERE policy_id = {}",
+        survivor.id, policies[0]
+    );
+    server.execute(&left).await;
+    let product = "SELECT product FROM lamps";
+    assert_eq!(duplicate.value(lamps, product).await, "[REDACTED]");
+
+    let body = json!({"source_user_id": duplicate.id, "target_user_id": survivor.id});
+    acme.owner.client.post(PATH, body).await.ok();
+    let rows = "SELECT policy_id, user_id FROM policy_assignments WHERE is_active ORDER BY policy_id";
+    let row = |policy: i64| json!({"policy_id": policy, "user_id": survivor.id});
+    assert_eq!(server.rows(rows).await, policies.map(row));
+    assert_eq!(survivor.stand_in(acme.workspace_id).await.value(lamps, product).await, "[REDACTED]");
 
     // An heir is not whom it governs.
-    let path = format!("/api/v1/organizations/{}/members/{}?transfer_to={}", acme.id, twin.id, acme.admin.id);
+    let path = format!("/api/v1/organizations/{}/members/{}?transfer_to={}", acme.id, survivor.id, acme.developer.id);
     acme.owner.client.delete(&path).await.ok();
-    assert_eq!(acme.admin.value(lamps, product).await, "Lamp");
+    assert_eq!(acme.developer.value(lamps, product).await, "Lamp");
 }
 
 async fn nobody_hands_over_a_role_that_they_do_not_hold(server: &Server) {
