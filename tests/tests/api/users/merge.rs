@@ -116,8 +116,8 @@ async fn what_governed_the_duplicate_governs_the_survivor(server: &Server) {
     let (duplicate, survivor) = (&acme.viewer, server.sign_in("twin@globex.example").await);
     let mask = json!({"table": "lamps", "column": "product", "masking_function": "redact"});
     let bound = async |policy: &str| {
-        let policy = json!({"name": policy, "type": "data_masking", "data_source_ids": [lamps], "user_ids": [duplicate.id],
-            "rules": [{"rule_name": "mask", "rule_type": "mask_column", "rule_config": mask}]});
+        let policy = json!({"name": policy, "type": "data_masking", "data_source_ids": [lamps],
+            "user_ids": [duplicate.id], "rules": [{"rule_name": "mask", "rule_type": "mask_column", "rule_config": mask}]});
         acme.admin.client.post("/api/v1/policies", policy).await.created()["id"].as_i64().unwrap()
     };
     let policies = [bound("one").await, bound("other").await];
