@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rivergen_platform::net::{self, HttpOptions, Outbound};
 
 use crate::error::Cause;
-use crate::tunnel::TunnelFault;
+use crate::tunnel::{self, TunnelFault};
 
 /// Why an address may not be used. The first two are told apart in the log only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,13 +38,18 @@ pub trait AddressGuard: fmt::Debug + Send + Sync + 'static {
 #[async_trait]
 impl AddressGuard for Outbound {
     async fn check(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Blocked> {
-        self.resolve(host, port).await.map_err(|blocked| {
+        let addresses = self.resolve(host, port).await.map_err(|blocked| {
             tracing::info!(host, port, %blocked, "a data source's address was refused");
             match blocked {
                 net::Blocked::NotFound { .. } => Blocked::Unresolvable,
                 _ => Blocked::NotPermitted,
             }
-        })
+        })?;
+        if addresses.iter().any(tunnel::leads_through) {
+            tracing::info!(host, port, "a data source's address is the end of another one's tunnel");
+            return Err(Blocked::NotPermitted);
+        }
+        Ok(addresses)
     }
 
     fn http(&self, options: &HttpOptions) -> Result<reqwest::Client, Cause> {

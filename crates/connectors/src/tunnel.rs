@@ -5,8 +5,11 @@
 //! So no connector knows of tunnels, and where a source names further nodes they are reached through the tunnel, too. The
 //! guard that it replaces decides about the SSH server's address; what lies behind it is the SSH server's to permit.
 //!
-//! A server is trusted for its key alone: nothing is sent to one whose key nobody has confirmed.
+//! A server is trusted for its key alone: nothing is sent to one whose key nobody has confirmed. And a port leads through for
+//! the source that opened it alone: no other one may have it for an address ([`leads_through`]), since what lies behind may
+//! trust whoever comes from the bastion.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -29,6 +32,35 @@ use crate::{AddressGuard, Blocked, Credentials, DataSourceType, SourceConfig, di
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Where the key of the server is confirmed, in `metadata`.
 pub const HOST_KEY: &str = "ssh_host_key";
+
+/// The ports on loopback that lead through a tunnel of this process.
+static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// Whether whoever connects to the address would go through a source's tunnel.
+pub(crate) fn leads_through(address: &SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    (ip.is_loopback() || ip.is_unspecified()) && ports().contains(&address.port())
+}
+
+fn ports() -> std::sync::MutexGuard<'static, BTreeSet<u16>> {
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of them, until it is dropped.
+struct Port(u16);
+
+impl Port {
+    fn of(address: SocketAddr) -> Self {
+        ports().insert(address.port());
+        Self(address.port())
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        ports().remove(&self.0);
+    }
+}
 
 /// The SSH server in front of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,9 +282,9 @@ impl AddressGuard for Tunnel {
             tracing::error!(%error, "no port on loopback for a tunnel");
             TunnelFault::Unreachable
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unavailable)?;
+        let listener = listen().await.map_err(unavailable)?;
         let address = listener.local_addr().map_err(unavailable)?;
-        tokio::spawn(forward(listener, self.connect_timeout, connection, host.to_owned(), port));
+        tokio::spawn(forward(Port::of(address), listener, self.connect_timeout, connection, host.to_owned(), port));
         Ok(vec![address])
     }
 
@@ -262,8 +294,25 @@ impl AddressGuard for Tunnel {
     }
 }
 
-/// Sends what connects to the port through the tunnel.
-async fn forward(listener: TcpListener, patience: Duration, connection: Arc<Handle<Server>>, host: String, port: u16) {
+/// At an address of loopback that nobody guesses: HTTP clients resolve for themselves and do not ask [`leads_through`].
+/// Where loopback has the one address alone (it has 127/8 on Linux) that one has to do.
+async fn listen() -> std::io::Result<TcpListener> {
+    let somewhere = Ipv4Addr::new(127, rand::random(), rand::random(), rand::random_range(1..=254));
+    match TcpListener::bind((somewhere, 0)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
+    }
+}
+
+/// Sends what connects to the port through the tunnel. The port is nobody's again when the listener is gone.
+async fn forward(
+    _port: Port,
+    listener: TcpListener,
+    patience: Duration,
+    connection: Arc<Handle<Server>>,
+    host: String,
+    port: u16,
+) {
     let mut streams = JoinSet::new();
     let mut wait = std::pin::pin!(tokio::time::sleep(patience));
     loop {
@@ -339,6 +388,32 @@ mod tests {
         for text in ["", "SHA256:", "SHA256:abc", "MD5:00", "ssh-ed25519", "ssh-ed25519 AAAA", "trust me"] {
             assert_eq!(HostKey::parse(text), None, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_port_of_a_tunnel_is_no_address_of_another_source() {
+        use rivergen_platform::net::{AddressPolicy, Outbound, OutboundConfig};
+        let policy = AddressPolicy { allow_private: true, ..AddressPolicy::default() };
+        let outbound = Outbound::new(&OutboundConfig { policy, ..OutboundConfig::default() }).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let port = Port::of(address);
+        for host in ["127.0.0.1", "127.1.2.3", "localhost"] {
+            let refused = AddressGuard::check(&outbound, host, address.port()).await;
+            assert_eq!(refused, Err(Blocked::NotPermitted), "{host}");
+        }
+        drop(port);
+        assert_eq!(AddressGuard::check(&outbound, "127.0.0.1", address.port()).await, Ok(vec![address]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nobody_comes_upon_a_tunnel_by_the_name_of_loopback() {
+        let (one, other) = (listen().await.unwrap(), listen().await.unwrap());
+        let (one_at, other_at) = (one.local_addr().unwrap(), other.local_addr().unwrap());
+        assert!(one_at.ip().is_loopback() && other_at.ip().is_loopback(), "{one_at} {other_at}");
+        assert!(one_at.ip() != other_at.ip() && one_at.ip() != Ipv4Addr::LOCALHOST, "{one_at} {other_at}");
+        TcpStream::connect(one_at).await.unwrap();
     }
 
     #[test]

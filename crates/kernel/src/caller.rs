@@ -155,6 +155,9 @@ pub struct Membership {
     pub workspace_id: Option<WorkspaceId>,
     pub role_ids: Vec<RoleId>,
     pub role_names: Vec<String>,
+    /// The roles that they hold in other workspaces than the one they stand in. They give nothing here; data policies that are
+    /// bound to them hold for what belongs to those workspaces, or one could choose by where one stands.
+    pub roles_elsewhere: Vec<(WorkspaceId, RoleId)>,
     /// What holds where the session stands.
     pub permissions: PermissionSet,
     /// Those of them that a role in the whole organization gives: they hold in every workspace.

@@ -122,6 +122,12 @@ where
 pub trait Owned: Send + Sync {
     /// Makes all of one member's another's; answers how many things those were.
     async fn transfer(&self, tx: &Transaction, tenant: Tenant, from: UserId, to: UserId) -> Result<u64>;
+
+    /// Another account of the same person takes the member's place: what is said of the one holds of the other. Of an heir
+    /// it does not.
+    async fn become_one(&self, _tx: &Transaction, _tenant: Tenant, _from: UserId, _to: UserId) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The rows of one table, whose owner stands in a column. Needs an index that begins with the organization or the owner.

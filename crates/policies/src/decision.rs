@@ -3,7 +3,8 @@
 //! ```text
 //! access   deny beats allow; where allow rules exist (or `default_deny` is on) the union of what they allow is the most
 //! rows     every filter must be true: F = F1 AND F2 AND …
-//! columns  hidden beats masked; of several masks on a column the strictest stands
+//! columns  hidden beats masked; of several masks on a column the strictest stands, and one that would show something of
+//!          another column, which is hidden or masked, shows nothing
 //! limits   the smallest of each
 //! ```
 //!
@@ -15,7 +16,8 @@
 //! A rule that names a table and cannot be applied to it (a filter, mask or deny on a column that the table
 //! lacks, a mask that does not fit the column's type) denies the table: the source may have renamed the very
 //! column that was to be protected. A rule for every table (`*`) applies where its columns are, and looks away
-//! elsewhere; a filter that finds some of its columns but not all is a fault again.
+//! elsewhere; a filter that finds some of its columns but not all is a fault again, and one that reads no column, because it
+//! asks for the moment or the network alone, applies everywhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -236,6 +238,8 @@ struct Fold<'a> {
     denials: Vec<Denial>,
     row_filters: Vec<RowFilter>,
     masks: BTreeMap<String, ColumnMask>,
+    /// Of which columns values may come to stand in a column's place, by whichever of its masks.
+    shown: BTreeMap<String, BTreeSet<String>>,
     denied_columns: BTreeMap<String, Hidden>,
     /// The union of what allow rules open; `None` while there is none.
     allowed: Option<BTreeSet<String>>,
@@ -259,6 +263,7 @@ impl<'a> Fold<'a> {
             denials: Vec::new(),
             row_filters: Vec::new(),
             masks: BTreeMap::new(),
+            shown: BTreeMap::new(),
             denied_columns: BTreeMap::new(),
             allowed: None,
             limits: QueryLimits::default(),
@@ -304,7 +309,9 @@ impl<'a> Fold<'a> {
                     return Ok(None);
                 }
                 let names = condition.columns();
-                let none_here = names.iter().all(|name| matches!(self.lookup(name), Lookup::Missing));
+                // One that reads no column is about the request: it holds for every table.
+                let none_here =
+                    !names.is_empty() && names.iter().all(|name| matches!(self.lookup(name), Lookup::Missing));
                 if none_here && !pattern.is_named() {
                     return Ok(None);
                 }
@@ -412,6 +419,8 @@ impl<'a> Fold<'a> {
     /// Of several masks on a column the strictest stands.
     fn mask(&mut self, column: &ColumnInfo, policy: &PolicyRef, written: Mask, subject: &Subject) {
         let new = ColumnMask { policy: policy.clone(), mask: written.bind(&subject.facts), written };
+        let shown = new.mask.shown_columns().into_iter().map(str::to_owned);
+        self.shown.entry(column.name.clone()).or_default().extend(shown);
         self.masks
             .entry(column.name.clone())
             .and_modify(|held| {
@@ -448,6 +457,15 @@ impl<'a> Fold<'a> {
         };
         let mut masks = self.masks;
         masks.retain(|column, _| !hidden.contains_key(column));
+        // Through a custom mask another column would be seen that is hidden here, or masked. That such a mask is not the
+        // strictest brings nothing back.
+        let covered: BTreeSet<String> = hidden.keys().chain(masks.keys()).cloned().collect();
+        for (column, held) in &mut masks {
+            let is_covered = |shown: &String| shown != column && covered.contains(shown);
+            if self.shown.get(column).is_some_and(|shown| shown.iter().any(is_covered)) {
+                held.mask = Mask::NullValue;
+            }
+        }
         Decision { access, row_filters: self.row_filters, masks, hidden, limits: self.limits, applied: self.applied }
     }
 

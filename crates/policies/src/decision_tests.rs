@@ -124,6 +124,47 @@ fn what_cannot_be_applied_denies() {
 }
 
 #[test]
+fn a_custom_mask_shows_nothing_of_a_column_that_is_covered() {
+    let custom = |expression: &str| {
+        let options = json!({"expression": expression});
+        (RuleType::MaskColumn, json!({"column": "region", "masking_function": "expression", "options": options}))
+    };
+    let masking = (RuleType::MaskColumn, json!({"column": "email", "masking_function": "partial"}));
+    let hiding = (RuleType::DenyAccess, json!({"columns": ["email"]}));
+    for (expression, is_left) in [
+        ("left(email, 3)", false),
+        ("coalesce(region, email)", false),
+        ("CASE WHEN id > 5 THEN email ELSE region END", false),
+        // A filter may ask about what is hidden as well.
+        ("CASE WHEN email = 'a' THEN region ELSE NULL END", true),
+        ("left(region, 1)", true),
+    ] {
+        for covering in [&masking, &hiding] {
+            let decision = decided(&[policy(1, &[custom(expression)]), policy(2, &[covering.clone()])]);
+            assert_eq!(decision.masks["region"].mask != Mask::NullValue, is_left, "{expression} beside {covering:?}");
+        }
+        assert_ne!(decided(&[policy(1, &[custom(expression)])]).masks["region"].mask, Mask::NullValue, "{expression}");
+    }
+    // Nor is there more of it when another mask is put on the column.
+    let hash = (RuleType::MaskColumn, json!({"column": "region", "masking_function": "hash"}));
+    let decision = decided(&[policy(1, &[custom("left(email, 3)"), hash]), policy(2, &[masking])]);
+    assert_eq!(decision.masks["region"].mask, Mask::NullValue);
+}
+
+#[test]
+fn a_filter_that_reads_no_column_is_for_every_table() {
+    for table in [json!("*"), json!("customers"), json!(null)] {
+        for (condition, truth) in [("'Owner' IN (current_user_roles)", false), ("current_user_region = 'EU'", true)] {
+            let rule = json!({"table": table, "condition": condition});
+            let decision = decided(&[policy(1, &[(RuleType::FilterRows, rule)])]);
+            let rows = Bound::Rows(Condition::Known(Some(truth)));
+            assert_eq!(conjunction(&decision.row_filters), Some(rows), "{condition} for {table}");
+            assert!(!decision.is_whole());
+        }
+    }
+}
+
+#[test]
 fn a_tag_hides_each_column_so_tagged_and_a_lost_one_closes_the_table() {
     let mut columns = columns();
     columns[1].tags = ["pii.email".to_owned()].into();
@@ -216,6 +257,7 @@ fn any_rule() -> impl Strategy<Value = RuleConfig> {
     let table = || prop_oneof![Just("customers"), Just("*"), Just("orders")];
     let column = || prop_oneof![Just("id"), Just("email"), Just("region"), Just("absent")];
     let function = prop_oneof![Just("email"), Just("hash"), Just("redact"), Just("null_value"), Just("partial")];
+    let custom = prop_oneof![Just("left(email, 3)"), Just("coalesce(region, email)"), Just("region")];
     prop_oneof![
         (table(), column(), 0..3).prop_map(move |(t, c, v)| rule(
             RuleType::FilterRows,
@@ -224,6 +266,10 @@ fn any_rule() -> impl Strategy<Value = RuleConfig> {
         (table(), column(), function).prop_map(move |(t, c, f)| rule(
             RuleType::MaskColumn,
             json!({"table": t, "column": c, "masking_function": f})
+        )),
+        (table(), prop_oneof![Just("email"), Just("region")], custom).prop_map(move |(t, c, e)| rule(
+            RuleType::MaskColumn,
+            json!({"table": t, "column": c, "masking_function": "expression", "options": {"expression": e}})
         )),
         (table(), column()).prop_map(move |(t, c)| rule(RuleType::DenyAccess, json!({"table": t, "columns": [c]}))),
         table().prop_map(move |t| rule(RuleType::DenyAccess, json!({"table": t}))),

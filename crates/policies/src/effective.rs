@@ -83,7 +83,8 @@ impl Policies {
     /// nothing governs has an empty list.
     ///
     /// A policy of a workspace, and an assignment to one, governs the sources of that workspace and those
-    /// of no workspace. The sources are the organization's: whoever asks has looked them up in it. One that is
+    /// of no workspace. A role that somebody holds in a workspace counts where they stand, and for the sources of that
+    /// workspace wherever they stand. The sources are the organization's: whoever asks has looked them up in it. One that is
     /// gone by now, or was never there, is `NOT_FOUND` where its workspace would matter.
     pub async fn effective_for(
         &self,
@@ -94,9 +95,9 @@ impl Policies {
     ) -> Result<BTreeMap<DataSourceId, Vec<EffectivePolicy>>> {
         let organization = tenant.organization_id();
         let active = self.active.get_or_load(organization, load(&self.platform.db, tenant)).await?;
-        let role_ids: BTreeSet<RoleId> = membership.role_ids.iter().copied().collect();
         let sources: BTreeSet<DataSourceId> = data_source_ids.iter().copied().collect();
-        let workspaces = if active.iter().any(ActivePolicy::looks_at_workspaces) {
+        let has_roles_elsewhere = !active.is_empty() && !membership.roles_elsewhere.is_empty();
+        let workspaces = if has_roles_elsewhere || active.iter().any(ActivePolicy::looks_at_workspaces) {
             self.targets.workspaces_of(tenant, &sources).await?
         } else {
             sources.iter().map(|source| (*source, None)).collect()
@@ -105,6 +106,11 @@ impl Policies {
             .into_iter()
             .map(|data_source_id| {
                 let source_workspace_id = *workspaces.get(&data_source_id).ok_or(ErrorCode::NotFound)?;
+                // A role in a workspace counts for the sources of that workspace, wherever its holder stands.
+                let of_workspace =
+                    membership.roles_elsewhere.iter().filter(|(workspace, _)| Some(*workspace) == source_workspace_id);
+                let role_ids: BTreeSet<RoleId> =
+                    membership.role_ids.iter().chain(of_workspace.map(|(_, role)| role)).copied().collect();
                 let access = Access { user_id, role_ids: &role_ids, data_source_id, source_workspace_id };
                 let governing = active
                     .iter()

@@ -86,11 +86,18 @@ impl<V> Expression<V> {
     /// The columns that it reads.
     pub fn columns(&self) -> BTreeSet<&str> {
         let mut columns = BTreeSet::new();
-        self.add_columns(&mut columns);
+        self.add_columns(true, &mut columns);
         columns
     }
 
-    fn add_columns<'a>(&'a self, columns: &mut BTreeSet<&'a str>) {
+    /// The columns of which values may come to stand in it; those that conditions only ask about are not among them.
+    pub fn shown_columns(&self) -> BTreeSet<&str> {
+        let mut columns = BTreeSet::new();
+        self.add_columns(false, &mut columns);
+        columns
+    }
+
+    fn add_columns<'a>(&'a self, with_conditions: bool, columns: &mut BTreeSet<&'a str>) {
         match self {
             Expression::Column(name) => {
                 columns.insert(name);
@@ -98,18 +105,20 @@ impl<V> Expression<V> {
             Expression::Value(_) | Expression::Null => {}
             Expression::Case { branches, otherwise } => {
                 for (when, then) in branches {
-                    columns.extend(when.columns());
-                    then.add_columns(columns);
+                    if with_conditions {
+                        columns.extend(when.columns());
+                    }
+                    then.add_columns(with_conditions, columns);
                 }
-                otherwise.add_columns(columns);
+                otherwise.add_columns(with_conditions, columns);
             }
             Expression::Coalesce(parts) | Expression::Concat(parts) => {
-                parts.iter().for_each(|part| part.add_columns(columns));
+                parts.iter().for_each(|part| part.add_columns(with_conditions, columns));
             }
             Expression::Lower(inner)
             | Expression::Upper(inner)
             | Expression::Left(inner, _)
-            | Expression::Right(inner, _) => inner.add_columns(columns),
+            | Expression::Right(inner, _) => inner.add_columns(with_conditions, columns),
         }
     }
 

@@ -25,8 +25,9 @@
 //!
 //! `partial`, `card`, `email`, `hash`, `tokenize` and `regex_replace` work on text; other scalar columns are rendered as
 //! text and become text columns, and so does a `bucket`. What an `expression` leaves is not known, so each other mask on
-//! the same column stands above it. `round_number` and `bucket` need numbers, `truncate_date` dates or timestamps. A mask on a column that
-//! it does not fit cannot be applied, and what cannot be applied refuses the query.
+//! the same column stands above it, and what it would show of another column has to be seen itself: else nothing is left.
+//! `round_number` and `bucket` need numbers, `truncate_date` dates or timestamps. A mask on a column that it does not fit
+//! cannot be applied, and what cannot be applied refuses the query.
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
@@ -348,6 +349,15 @@ impl Mask {
         match self {
             Mask::Expression(written) => written.columns(),
             Mask::Computed(bound) => bound.columns(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// The columns of which values may come to stand in the place of its own.
+    pub fn shown_columns(&self) -> BTreeSet<&str> {
+        match self {
+            Mask::Expression(written) => written.shown_columns(),
+            Mask::Computed(bound) => bound.shown_columns(),
             _ => BTreeSet::new(),
         }
     }

@@ -184,7 +184,7 @@ impl std::fmt::Display for TableName {
 /// Which tables of a source a rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TablePattern {
-    /// Absent or `*`: every table that has the columns that the rule names.
+    /// Absent or `*`: every table that has the columns that the rule names; each table where it names none.
     Any,
     /// `customers`, `public.customers` or `crm.public.customers`; case does not count.
     Named(String),
@@ -358,8 +358,13 @@ impl RuleConfig {
         }
     }
 
-    /// Whether it names the table and cannot be applied to it without the column; see [`crate::decision`].
-    pub fn cannot_do_without(&self, table: &TableName, column: &str) -> bool {
+    /// Whether it speaks of the table by its name, and not as of every one.
+    pub fn names_table(&self, table: &TableName) -> bool {
+        self.table().is_some_and(|pattern| pattern.is_named() && pattern.matches(table))
+    }
+
+    /// Whether it protects something by the name of this column of the table.
+    pub fn names_column(&self, table: &TableName, column: &str) -> bool {
         let (pattern, names): (&TablePattern, Vec<&str>) = match self {
             Self::FilterRows { table, condition } => (table, condition.columns().into_iter().collect()),
             Self::MaskColumn { table, column, mask, .. } => {
@@ -374,7 +379,22 @@ impl RuleConfig {
             | Self::MaskTagged { .. }
             | Self::DenyTagged { .. } => return false,
         };
-        pattern.is_named() && pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
+        pattern.matches(table) && names.iter().any(|name| name.eq_ignore_ascii_case(column))
+    }
+
+    /// Whether it protects what is tagged so in the table. It cannot be applied where such a column is gone.
+    pub fn names_tag(&self, table: &TableName, tag: &str) -> bool {
+        match self {
+            Self::MaskTagged { table: pattern, tag: wanted, .. } | Self::DenyTagged { table: pattern, tag: wanted } => {
+                pattern.matches(table) && wanted.matches(tag)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it names the table and cannot be applied to it without the column; see [`crate::decision`].
+    pub fn cannot_do_without(&self, table: &TableName, column: &str) -> bool {
+        self.names_table(table) && self.names_column(table, column)
     }
 
     pub fn rule_type(&self) -> RuleType {

@@ -419,8 +419,7 @@ impl Answer {
             batch
         };
         self.rows += batch.num_rows() as u64;
-        let sizes = batch.columns().iter().map(|column| size_of(column.as_ref()));
-        self.bytes = self.bytes.saturating_add(sizes.sum::<usize>() as u64);
+        self.bytes = self.bytes.saturating_add(bytes_of(&batch));
         if self.bytes > self.max_bytes {
             let limit_bytes = self.max_bytes;
             return self.end(Some(Err(QueryError::TooLarge { limit_bytes })));
@@ -432,8 +431,13 @@ impl Answer {
     }
 }
 
-/// The bytes of a column's own rows. Arrow's measure leaves out what views point to.
-pub(crate) fn size_of(column: &dyn Array) -> usize {
+/// The bytes of a batch's own rows.
+pub fn bytes_of(batch: &RecordBatch) -> u64 {
+    batch.columns().iter().map(|column| size_of(column.as_ref()) as u64).sum()
+}
+
+/// Of one column. Arrow's measure leaves out what views point to.
+fn size_of(column: &dyn Array) -> usize {
     let pointed_to = match column.data_type() {
         DataType::Utf8View => column.as_string_view().iter().flatten().map(str::len).sum(),
         DataType::BinaryView => column.as_binary_view().iter().flatten().map(<[u8]>::len).sum(),

@@ -28,7 +28,7 @@ use datafusion::{
 };
 use serde_json::Value as Json;
 
-use crate::{answer::size_of, error::QueryError, json, threads::QueryThreads};
+use crate::{answer::bytes_of, error::QueryError, json, threads::QueryThreads};
 
 /// A form in which an answer leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Encoder {
 /// How many rows of the batch take [`SLICE_BYTES`], by their mean; at least one. A batch may be a piece of a larger one, whose
 /// memory it shares: its own rows count.
 fn rows_of_a_slice(batch: &RecordBatch) -> usize {
-    let bytes: usize = batch.columns().iter().map(|column| size_of(column.as_ref())).sum();
+    let bytes = usize::try_from(bytes_of(batch)).unwrap_or(usize::MAX);
     let each = bytes.div_ceil(batch.num_rows().max(1)).max(1);
     (SLICE_BYTES / each).max(1)
 }

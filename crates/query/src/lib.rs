@@ -39,7 +39,7 @@ pub mod threads;
 pub mod total;
 pub mod view;
 
-pub use answer::{Answer, JsonAnswer, Outcome, Planned, QueryColumn, Read};
+pub use answer::{Answer, JsonAnswer, Outcome, Planned, QueryColumn, Read, bytes_of};
 pub use decode::ArrowReader;
 pub use encode::{Encoder, Encoding};
 pub use error::QueryError;

@@ -213,7 +213,10 @@ impl MaskFunction {
         // Rendering as text is total in this mode: what has no text becomes NULL.
         let options = CastOptions { safe: true, ..CastOptions::default() };
         let rendered = cast_with_options(values, &DataType::Utf8View, &options)?;
-        let texts = rendered.as_string_view().iter().map(|text| text.map(|text| self.mask.apply_text(text, &self.key)));
+        let as_written = |text: &str| self.mask.apply_text(text, &self.key);
+        let is_equality = matches!(self.mask, Mask::Hash | Mask::Tokenize) && has_fractions(values.data_type());
+        let masked = |text: &str| if is_equality { as_written(shortest(text)) } else { as_written(text) };
+        let texts = rendered.as_string_view().iter().map(|text| text.map(masked));
         if self.returns == DataType::Utf8View {
             let mut masked = StringViewBuilder::with_capacity(values.len());
             texts.for_each(|text| masked.append_option(text));
@@ -222,6 +225,19 @@ impl MaskFunction {
         let mut masked = StringBuilder::with_capacity(values.len(), values.len() * 16);
         texts.for_each(|text| masked.append_option(text));
         Ok(Arc::new(masked.finish()))
+    }
+}
+
+fn has_fractions(data_type: &DataType) -> bool {
+    use DataType::{Decimal32, Decimal64, Decimal128, Decimal256};
+    data_type.is_floating() || matches!(data_type, Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..))
+}
+
+/// A number without the zeros that only the type of its column writes: what is left of equal ones by equality is equal.
+fn shortest(number: &str) -> &str {
+    match number.contains('.') && !number.contains('e') {
+        true => number.trim_end_matches('0').trim_end_matches('.'),
+        false => number,
     }
 }
 
@@ -358,5 +374,25 @@ fn truncate(values: &ArrayRef, unit: DateUnit) -> Result<ArrayRef> {
 impl From<Inapplicable> for DataFusionError {
     fn from(error: Inapplicable) -> Self {
         DataFusionError::Plan(error.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortest;
+
+    #[test]
+    fn equal_numbers_are_written_alike() {
+        for (written, short) in [
+            ("1.50", "1.5"),
+            ("2.00", "2"),
+            ("0.0", "0"),
+            ("100", "100"),
+            ("-10.0", "-10"),
+            ("1.0e20", "1.0e20"),
+            ("NaN", "NaN"),
+        ] {
+            assert_eq!(shortest(written), short);
+        }
     }
 }

@@ -287,6 +287,14 @@ fn entitlement_table<'a>(
     meant.next().filter(|_| meant.next().is_none())
 }
 
+/// The type in the source's words. Of a masked column without values that are part of it: `enum('a','b')` is `enum`.
+pub(crate) fn type_told(source_type: &str, masked: bool) -> &str {
+    match source_type.split_once('(') {
+        Some((name, values)) if masked && values.contains(['\'', '"']) => name.trim_end(),
+        _ => source_type,
+    }
+}
+
 /// A column that the table has and discovery did not know: no policy has decided on it, so it must not be read.
 fn undecided<'a>(schema: &'a Schema, discovered: &DiscoveredTable) -> Option<&'a str> {
     let is_known = |name: &str| discovered.columns.iter().any(|column| column.name == name);
@@ -466,5 +474,19 @@ mod tests {
         assert_eq!(undecided(&schema(&["id", "ssn", "salary"]), &discovered), Some("ssn"));
         // Names are told apart by case, as policies tell them.
         assert_eq!(undecided(&schema(&["ID"]), &discovered), Some("ID"));
+    }
+
+    #[test]
+    fn the_values_of_an_enumeration_are_told_where_no_mask_is_on_them() {
+        for (declared, told) in [
+            ("enum('new','sold')", "enum"),
+            ("set('a')", "set"),
+            ("Nullable(Enum8('new' = 1))", "Nullable"),
+            ("varchar(80)", "varchar(80)"),
+            ("text", "text"),
+        ] {
+            assert_eq!(type_told(declared, true), told);
+            assert_eq!(type_told(declared, false), declared);
+        }
     }
 }

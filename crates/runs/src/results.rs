@@ -419,22 +419,28 @@ impl Engine {
         })
     }
 
-    /// Removes the results whose time is over. Index: query_results(expires_at).
+    /// Removes the results whose time is over; one that cannot be removed keeps no other one waiting.
+    /// Index: query_results(expires_at).
     async fn purge_results(&self) -> Result<()> {
         let now = self.platform.clock.now();
+        let (mut purged, mut left) = (Ok(()), 0_u64);
         loop {
             let expired = Entity::find()
                 .filter(Column::ExpiresAt.lte(now))
                 .order_by_asc(Column::ExpiresAt)
+                .order_by_asc(Column::QueryId)
+                .offset(left)
                 .limit(BATCH)
                 .all(self.platform.db.read())
                 .await?;
             let are_all = (expired.len() as u64) < BATCH;
             for row in expired {
-                self.forget(Tenant::on_behalf_of(row.organization_id), row.query_id).await?;
+                let forgotten = self.forget(Tenant::on_behalf_of(row.organization_id), row.query_id).await;
+                left += u64::from(forgotten.is_err());
+                purged = purged.and(forgotten);
             }
             if are_all {
-                return Ok(());
+                return purged;
             }
         }
     }

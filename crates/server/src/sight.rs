@@ -22,7 +22,7 @@ impl GovernedSight {
         Self { platform, policies }
     }
 
-    /// The sources that read the files, deleted ones among them.
+    /// The sources that name the files, deleted ones among them; those read them whose kind does.
     /// Index: data_sources(organization_id, slug), of which the first part; an organization has hundreds of them.
     fn reading<'a>(tenant: Tenant, paths: impl IntoIterator<Item = &'a str>) -> Select<source::Entity> {
         tenant.find::<source::Entity>().filter(source::Column::FilePath.is_in(paths)).order_by_asc(source::Column::Id)
@@ -61,7 +61,9 @@ impl GovernedSight {
 fn by_path(rows: Vec<source::Model>) -> BTreeMap<String, Vec<DataSourceId>> {
     let mut sources: BTreeMap<String, Vec<DataSourceId>> = BTreeMap::new();
     for row in rows {
-        sources.entry(row.file_path.unwrap_or_default()).or_default().push(row.id);
+        if let Some(path) = row.stored_file() {
+            sources.entry(path.to_owned()).or_default().push(row.id);
+        }
     }
     sources
 }
@@ -105,12 +107,16 @@ impl Sight for GovernedSight {
             .filter(source::Column::FilePath.eq(path))
             .filter(source::Column::DeletedAt.is_null());
         let found = reading.one(self.platform.db.read()).await?;
-        Ok(found.is_some_and(|source| source.check_enabled().is_ok() && access.check(&source).is_ok()))
+        let gives = |source: source::Model| {
+            source.stored_file() == Some(path) && source.check_enabled().is_ok() && access.check(&source).is_ok()
+        };
+        Ok(found.is_some_and(gives))
     }
 
     /// A deleted source governs its file until it is purged: whoever could delete it would open the file else.
     async fn sees_whole(&self, reader: Reader<'_>, path: &str) -> Result<bool> {
-        let sources = Self::reading(reader.tenant, [path]).all(self.platform.db.read()).await?;
+        let mut sources = Self::reading(reader.tenant, [path]).all(self.platform.db.read()).await?;
+        sources.retain(|source| source.stored_file().is_some());
         self.sees_all(reader, &sources).await
     }
 }

@@ -137,9 +137,7 @@ pub async fn create(
     let access = Access::of(&caller, Permission::DataSourceWrite)?;
     let tenant = access.tenant();
     let (config, given) = check_request(&sources, &request)?;
-    if lies_in_storage(config.kind) {
-        check_file(&sources, tenant, &caller, config.file_path.as_deref().unwrap_or_default()).await?;
-    }
+    check_file(&sources, tenant, &caller, config.kind, config.file_path.as_deref()).await?;
     let workspace_id = workspace_of(&caller, &access, request.workspace_id)?;
     access.judge(&Resource { id: None, workspace_id, owner_id: Some(caller.user_id) })?;
     let slug = slug_of(&request.name);
@@ -249,9 +247,20 @@ pub(crate) fn name_taken() -> Error {
     )
 }
 
-/// The file must be the caller's own: otherwise a source would be a way into a colleague's folder.
-pub(crate) async fn check_file(sources: &Sources, tenant: Tenant, caller: &Caller, path: &str) -> Result<()> {
-    let file = sources.storage.find(tenant, path).await?;
+/// The file must be the caller's own: otherwise a source would be a way into a colleague's folder. So would one whose kind
+/// reads no file be, if it were let name one.
+pub(crate) async fn check_file(
+    sources: &Sources,
+    tenant: Tenant,
+    caller: &Caller,
+    kind: DataSourceType,
+    path: Option<&str>,
+) -> Result<()> {
+    if !lies_in_storage(kind) {
+        let reason = || format!("must be absent: a source of kind {kind} reads no file in storage");
+        return path.map_or(Ok(()), |_| Err(Error::invalid_field("file_path", reason())));
+    }
+    let file = sources.storage.find(tenant, path.unwrap_or_default()).await?;
     match file {
         Some(file) if file.uploaded_by_user_id == caller.user_id => Ok(()),
         _ => Err(Error::invalid_field(

@@ -30,7 +30,7 @@ pub async fn get_file_url(
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let source = sources.find(&access, id).await?;
     source.check_enabled()?;
-    let path = source.file_path.as_deref();
+    let path = source.stored_file();
     let path =
         path.ok_or_else(|| Error::new(ErrorCode::NotFound).with_message("The data source has no file in storage."))?;
     let wanted = LinkRequest { path, ground: Ground::DataSource(id), expires_seconds: lifetime.expires_seconds };

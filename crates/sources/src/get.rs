@@ -1,4 +1,7 @@
 //! `GET /api/v1/data-sources/{data_source_id}`.
+//!
+//! Settings that name what a source holds are for those who set them: which tables and columns exist for somebody else,
+//! policies say.
 
 use axum::extract::State;
 use rivergen_kernel::{DataSourceId, Permission, Result};
@@ -21,5 +24,7 @@ pub async fn get(
     Path(id): Path<DataSourceId>,
 ) -> Result<Reply<DataSource>> {
     let access = Access::of(&caller, Permission::DataSourceRead)?;
-    Ok(Reply::ok(sources.find(&access, id).await?.into(), "The data source."))
+    let source = DataSource::from(sources.find(&access, id).await?);
+    let shown = if caller.may(Permission::DataSourceWrite) { source } else { source.without_content() };
+    Ok(Reply::ok(shown, "The data source."))
 }

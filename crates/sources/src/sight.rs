@@ -9,7 +9,7 @@
 use async_trait::async_trait;
 use rivergen_kernel::{Caller, Error, ErrorCode, Permission, Result};
 
-use crate::{Sources, create::lies_in_storage, source};
+use crate::{Sources, source};
 
 /// The answer of the room above.
 #[async_trait]
@@ -38,10 +38,7 @@ impl Sources {
 
     /// The owner of a file has its bytes, whatever policies say of the source that reads it.
     async fn owns_the_file(&self, caller: &Caller, source: &source::Model) -> Result<bool> {
-        let Some(path) = source.file_path.as_deref() else { return Ok(false) };
-        if !lies_in_storage(source.kind()?) {
-            return Ok(false);
-        }
+        let Some(path) = source.stored_file() else { return Ok(false) };
         let file = self.storage.find(caller.tenant()?, path).await?;
         Ok(file.is_some_and(|file| file.uploaded_by_user_id == caller.user_id))
     }

@@ -8,7 +8,7 @@ use sea_orm::{QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::not_found;
+use crate::{access::not_found, create::lies_in_storage};
 
 /// Where SSH servers listen, unless it is said otherwise.
 pub(crate) const SSH_PORT: u16 = 22;
@@ -101,6 +101,11 @@ impl TenantOwned for Entity {
 impl Model {
     pub fn kind(&self) -> Result<DataSourceType> {
         self.kind.parse().map_err(|text: String| Error::internal(text))
+    }
+
+    /// The file in storage that it reads. A kind that reads none has none, whatever was entered for it.
+    pub fn stored_file(&self) -> Option<&str> {
+        self.file_path.as_deref().filter(|_| self.kind().is_ok_and(lies_in_storage))
     }
 
     /// As access policies look at it.
@@ -228,10 +233,25 @@ pub struct DataSource {
     pub failure_reason: Option<String>,
     pub schema_refresh_interval: i32,
     pub credentials_updated_at: Option<DateTime<Utc>>,
+    /// What names tables and columns (`avro_schema`, `endpoints`, `openapi`, `tables`) is for those alone who may change the
+    /// source.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
     pub created_by_user_id: UserId,
     pub updated_by_user_id: Option<UserId>,
+}
+
+/// Settings in `metadata` that name tables and columns.
+const OF_CONTENT: [&str; 4] = ["avro_schema", "endpoints", "openapi", "tables"];
+
+impl DataSource {
+    /// Without what names tables and columns.
+    pub(crate) fn without_content(mut self) -> Self {
+        if let Some(settings) = self.metadata.as_object_mut() {
+            settings.retain(|name, _| !OF_CONTENT.contains(&name.as_str()));
+        }
+        self
+    }
 }
 
 impl From<Model> for DataSourceListItem {

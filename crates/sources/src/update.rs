@@ -32,7 +32,7 @@ use utoipa::ToSchema;
 use crate::{
     Sources,
     access::Access,
-    create::{DataSourceCredentials, check_file, lies_in_storage, name_taken},
+    create::{DataSourceCredentials, check_file, name_taken},
     credentials,
     discovery::next_discovery,
     health::check,
@@ -217,8 +217,8 @@ impl Change {
                 return Err(Error::new(ErrorCode::ValidationError).with_details(faults));
             }
         }
-        if change.differs_in("file_path") && lies_in_storage(before.kind()?) {
-            check_file(sources, tenant, caller, change.row.file_path.as_deref().unwrap_or_default()).await?;
+        if change.differs_in("file_path") {
+            check_file(sources, tenant, caller, before.kind()?, change.row.file_path.as_deref()).await?;
         }
         Ok(change)
     }

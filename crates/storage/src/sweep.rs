@@ -16,6 +16,8 @@ use crate::{Storage, file, link, tus};
 const ABANDONED_AFTER: chrono::Duration = chrono::Duration::hours(24);
 /// How long the row of a link that is over can be looked at.
 const LINKS_KEPT: chrono::Duration = chrono::Duration::days(30);
+/// How long past its time an upload is kept that is all there and cannot become a file: the store may be away for a while.
+const TRIED_AGAIN: chrono::Duration = chrono::Duration::days(7);
 /// What one run takes on of each kind; the next run goes on.
 const BATCH: u64 = 100;
 
@@ -35,12 +37,11 @@ impl Handler for Sweep {
 }
 
 impl Storage {
-    /// Clears away what is due now.
+    /// Clears away what is due now. What cannot be cleared away keeps nothing else waiting.
     pub async fn sweep(&self) -> Result<()> {
-        self.sweep_arriving().await?;
-        self.sweep_removing().await?;
-        self.sweep_uploads().await?;
-        self.sweep_links().await
+        let files = self.sweep_arriving().await.and(self.sweep_removing().await);
+        let uploads = self.sweep_uploads().await;
+        files.and(uploads).and(self.sweep_links().await)
     }
 
     /// Index: storage_files(state, created_at).
@@ -50,10 +51,11 @@ impl Storage {
             .filter(file::Column::CreatedAt.lt(self.platform.clock.now() - ABANDONED_AFTER))
             .order_by_asc(file::Column::CreatedAt)
             .limit(BATCH);
+        let mut swept = Ok(());
         for row in abandoned.all(self.platform.db.read()).await? {
-            self.discard(Tenant::on_behalf_of(row.organization_id), &row).await?;
+            swept = swept.and(self.discard(Tenant::on_behalf_of(row.organization_id), &row).await);
         }
-        Ok(())
+        swept
     }
 
     /// Index: storage_files(state, created_at).
@@ -62,10 +64,11 @@ impl Storage {
             .filter(file::Column::State.eq(file::State::Removing))
             .order_by_asc(file::Column::CreatedAt)
             .limit(BATCH);
+        let mut swept = Ok(());
         for row in removing.all(self.platform.db.read()).await? {
-            self.finish_removing(Tenant::on_behalf_of(row.organization_id), &row).await?;
+            swept = swept.and(self.finish_removing(Tenant::on_behalf_of(row.organization_id), &row).await);
         }
-        Ok(())
+        swept
     }
 
     /// Index: storage_uploads(expires_at).
@@ -74,17 +77,26 @@ impl Storage {
             .filter(tus::Column::ExpiresAt.lt(self.platform.clock.now()))
             .order_by_asc(tus::Column::ExpiresAt)
             .limit(BATCH);
+        let mut swept = Ok(());
         for upload in expired.all(self.platform.db.read()).await? {
-            if upload.is_complete()
-                && let Err(error) = self.complete(upload.clone(), Actor::system()).await
-            {
-                tracing::error!(upload = %upload.id, %error, "an upload that is all there cannot become a file");
-            }
-            // False where it is a file or has ended before: then only what is left of it goes.
-            self.end_upload(&upload, Actor::system()).await?;
-            self.clear_upload(&upload).await?;
+            swept = swept.and(self.sweep_upload(&upload).await);
         }
-        Ok(())
+        swept
+    }
+
+    async fn sweep_upload(&self, upload: &tus::Model) -> Result<()> {
+        if upload.is_complete()
+            && let Err(error) = self.complete(upload.clone(), Actor::system()).await
+        {
+            tracing::error!(upload = %upload.id, %error, "an upload that is all there cannot become a file");
+            // Whoever sent it has done all that they could.
+            if upload.expires_at > self.platform.clock.now() - TRIED_AGAIN {
+                return Ok(());
+            }
+        }
+        // False where it is a file or has ended before: then only what is left of it goes.
+        self.end_upload(upload, Actor::system()).await?;
+        self.clear_upload(upload).await
     }
 
     /// Index: storage_links(expires_at).

@@ -246,6 +246,10 @@ impl Standing {
         let roles = held.iter().map(|role| (role.assignment.role_id, role.name.as_str()));
         let roles: BTreeMap<RoleId, &str> =
             roles.chain(public.map(|public| (public.role_id, public.role_name.as_str()))).collect();
+        let elsewhere = self.roles.iter().filter(|role| role.is_live(now)).filter_map(|role| {
+            let of = role.assignment.workspace_id.filter(|of| Some(*of) != workspace)?;
+            Some((of, role.assignment.role_id))
+        });
         Some(Membership {
             organization_id: self.organization_id,
             workspace_id: workspace,
@@ -253,6 +257,7 @@ impl Standing {
             organization_permissions,
             role_ids: roles.keys().copied().collect(),
             role_names: roles.values().map(|name| (*name).to_owned()).collect(),
+            roles_elsewhere: elsewhere.collect(),
             attributes: self.attributes.clone(),
             valid_until: held.iter().filter_map(|role| role.assignment.expires_at).min(),
             policies: self.policies.clone(),

@@ -101,12 +101,13 @@ impl Shared {
             .map_err(|()| ConnectorError::internal("the cache directory is not an absolute path"))?;
         uri.set_query(Some("immutable=1"));
         let connection = Connection::open_with_flags(uri.as_str(), flags).map_err(|e| failed(&self.file, e))?;
-        // The file is a stranger's: nothing in it may run more than a query, and LIKE is to mean what it means here.
+        // The file is a stranger's: nothing in it may run more than a query, and LIKE is to mean what it means here. What is
+        // sorted and grouped goes to files without a name, as the copy is plain on disk, too: in memory nobody would bound it.
         let prepare = || {
             connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
             connection.execute_batch(
                 "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \
-                 PRAGMA case_sensitive_like = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;",
+                 PRAGMA case_sensitive_like = ON; PRAGMA temp_store = FILE; PRAGMA mmap_size = 0;",
             )
         };
         prepare().map_err(|e| failed(&self.file, e))?;

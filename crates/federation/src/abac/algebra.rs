@@ -116,6 +116,7 @@ impl Case {
             workspace_id: None,
             role_ids: Vec::new(),
             role_names: Vec::new(),
+            roles_elsewhere: Vec::new(),
             permissions: held.clone(),
             organization_permissions: held,
             attributes: self.region.iter().map(|region| ("region".to_owned(), region.clone())).collect(),

@@ -340,6 +340,7 @@ async fn join(platform: &Platform, organization: OrganizationId, role: BuiltInRo
         workspace_id: None,
         role_ids: vec![role_id],
         role_names: vec![role.name().to_owned()],
+        roles_elsewhere: Vec::new(),
         permissions: role.permissions(),
         organization_permissions: role.permissions(),
         attributes: Default::default(),

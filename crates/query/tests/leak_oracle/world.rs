@@ -256,7 +256,9 @@ impl Table {
         let mut rules = Vec::new();
         let mut add = |rule_type, config| rules.push((format!("policy {}", rules.len()), rule_type, config));
         for filter in &self.filters {
-            add(RuleType::FilterRows, json!({"table": self.name, "condition": filter.text(&names)}));
+            // What is about the request alone needs no table.
+            let table = if matches!(filter, Filter::Fact { .. }) { "*" } else { self.name };
+            add(RuleType::FilterRows, json!({"table": table, "condition": filter.text(&names)}));
         }
         for Masked { at, mask, by_tag, spares_others } in &self.masks {
             let mut config = mask_config(by_tag.as_ref().unwrap_or(mask), names[*at], &names);

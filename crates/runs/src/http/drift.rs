@@ -1,7 +1,11 @@
 //! `GET /api/v1/data-sources/{data_source_id}/drift`: how what a source holds has changed, as far as the caller may see it.
 //!
-//! A policy that names a column which is gone closes its table: the source may have renamed the very column that was to be
-//! protected. So a change says which policies still name what it took away.
+//! A policy for a table that names a column which is gone closes the table: the source may have renamed the very column that
+//! was to be protected. One for every table looks away, and of a table that has another name no policy for the table knows. So
+//! a change says which policies still name what it took away. Of a masked column no values are told that are part of its
+//! type.
+
+use std::collections::BTreeSet;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -12,7 +16,10 @@ use rivergen_platform::{
     errors,
     http::{Envelope, PageQuery, Path, Query, Reply, SignedIn},
 };
-use rivergen_policies::rule::{EffectivePolicy, TableName};
+use rivergen_policies::{
+    rule::{EffectivePolicy, RuleConfig, TableName},
+    tags::Tags,
+};
 use rivergen_sources::{
     access::Access,
     discovery::change::{self, Kind},
@@ -23,7 +30,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Engine,
-    catalogue::{Catalogue, CatalogueTable},
+    catalogue::{Catalogue, CatalogueTable, type_told},
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -55,10 +62,11 @@ pub struct SchemaChange {
     #[schema(examples("bigint"))]
     pub became: Option<String>,
     pub detected_at: DateTime<Utc>,
-    /// The column is gone, and policies still name it: they close the table to everybody whom they govern, until the policies
-    /// are changed or the column is back.
+    /// The column is gone, and policies for the table still name it, or policies for a tag that it has: they close the table
+    /// to everybody whom they govern, until the policies are changed or the column is back.
     pub closes_table: bool,
-    /// Those policies, for who may read policies.
+    /// All policies that name the column or the table that is gone, for who may read policies. What it is called now they do
+    /// not govern by that name.
     pub policies: Vec<NamingPolicy>,
 }
 
@@ -88,17 +96,20 @@ pub async fn get_drift(
     let source = engine.sources.find(&access, id).await?;
     let changes = change::newest(engine.platform.db.read(), access.tenant(), id).await?;
     let governing = engine.policies.governing(access.tenant(), id, source.workspace_id).await?;
+    let tags = Tags::confirmed(engine.platform.db.read(), access.tenant(), &[id]).await?;
     let catalogue = engine.known(&caller, access.tenant(), vec![source.clone()]).await?;
     let mut seen = Vec::new();
     for row in changes.into_iter().filter(|row| filter.takes(row)) {
-        if may_see(&catalogue, &source, &row)? {
-            seen.push(row);
+        if let Some(masked) = masked_for(&catalogue, &source, &row)? {
+            seen.push((row, masked));
         }
     }
     let total = seen.len() as u64;
     let names_policies = caller.may(Permission::PolicyRead);
     let shown = page.of(seen).into_iter();
-    let items = shown.map(|row| SchemaChange::of(&catalogue, &governing, &source, row, names_policies)).collect();
+    let shown = shown
+        .map(|(row, masked)| SchemaChange::of(&catalogue, &governing, &tags, &source, row, masked, names_policies));
+    let items = shown.collect();
     Ok(Reply::ok(Page::new(items, page, total), "The changes."))
 }
 
@@ -118,57 +129,79 @@ fn table_of<'a>(catalogue: &'a Catalogue, name: &TableName) -> Option<&'a Catalo
     catalogue.tables.iter().find(|table| table.name == *name)
 }
 
-/// Whether the caller may know of the change: the table is open to them as it is, and was as it was before.
-fn may_see(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -> Result<bool> {
+/// Whether the column that has changed is masked for the caller. `None` where they may not know of the change: the table is
+/// not open to them as it is, or was not as it was before.
+fn masked_for(catalogue: &Catalogue, source: &source::Model, row: &change::Model) -> Result<Option<bool>> {
     let name = name_of(source, row);
     let vanished = row.vanished_columns()?;
     let now = table_of(catalogue, &name);
     if now.is_some_and(|table| !table.decision.is_allowed()) {
-        return Ok(false);
+        return Ok(None);
     }
     let current: &[DiscoveredColumn] = now.map_or(&[], |table| table.discovered.columns.as_slice());
     let gone = vanished.iter().filter(|old| !current.iter().any(|column| column.name == old.name));
     let columns: Vec<&DiscoveredColumn> = current.iter().chain(gone).collect();
     // A table that came and went again has left no columns to decide on.
     if columns.is_empty() {
-        return Ok(catalogue.rules.leave_alone(source.id));
+        return Ok(catalogue.rules.leave_alone(source.id).then_some(false));
     }
     let decision = catalogue.rules.decide(source.id, &name, columns);
     let hides = |column: &String| decision.hidden.contains_key(column);
-    Ok(decision.is_allowed() && !row.column_name.as_ref().is_some_and(hides))
+    if !decision.is_allowed() || row.column_name.as_ref().is_some_and(hides) {
+        return Ok(None);
+    }
+    Ok(Some(row.column_name.as_ref().is_some_and(|column| decision.masks.contains_key(column))))
 }
 
 impl SchemaChange {
     fn of(
         catalogue: &Catalogue,
         governing: &[EffectivePolicy],
+        tags: &Tags,
         source: &source::Model,
         row: change::Model,
+        masked: bool,
         names_policies: bool,
     ) -> Self {
         let name = name_of(source, &row);
-        let naming: Vec<NamingPolicy> = match (&row.column_name, table_of(catalogue, &name)) {
+        let told = |source_type: &String| type_told(source_type, masked).to_owned();
+        let mut tagged = tags.of_table(source.id, &row.schema_name, &row.table_name);
+        let reaching = || governing.iter().filter(|policy| policy.reaches(&name));
+        let (naming, closes_table): (Vec<&EffectivePolicy>, bool) = match (&row.column_name, table_of(catalogue, &name))
+        {
             (Some(column), Some(table)) if !table.discovered.columns.iter().any(|found| found.name == *column) => {
+                let lost = tagged.remove(column).unwrap_or_default();
+                let loses = |rule: &RuleConfig| lost.iter().any(|tag| rule.names_tag(&name, tag));
                 let names = |policy: &&EffectivePolicy| {
-                    policy.reaches(&name) && policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column))
+                    policy.rules.iter().any(|rule| rule.names_column(&name, column) || loses(rule))
                 };
-                let named =
-                    |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
-                governing.iter().filter(names).map(named).collect()
+                let is_closing = |policy: &EffectivePolicy| {
+                    policy.rules.iter().any(|rule| rule.cannot_do_without(&name, column) || loses(rule))
+                };
+                (reaching().filter(names).collect(), reaching().any(is_closing))
             }
-            _ => Vec::new(),
+            (None, None) if row.change == Kind::TableRemoved => {
+                let lost: BTreeSet<String> = tagged.into_values().flatten().collect();
+                let is_named =
+                    |rule: &RuleConfig| rule.names_table(&name) || lost.iter().any(|tag| rule.names_tag(&name, tag));
+                let names = |policy: &&EffectivePolicy| policy.only.is_some() || policy.rules.iter().any(is_named);
+                (reaching().filter(names).collect(), false)
+            }
+            _ => (Vec::new(), false),
         };
+        let named = |policy: &EffectivePolicy| NamingPolicy { policy_id: policy.id, policy_name: policy.name.clone() };
+        let policies = if names_policies { naming.into_iter().map(named).collect() } else { Vec::new() };
         Self {
             id: row.id,
             change: row.change,
             schema_name: row.schema_name,
             table_name: row.table_name,
             column_name: row.column_name,
-            was: row.was,
-            became: row.became,
+            was: row.was.as_ref().map(told),
+            became: row.became.as_ref().map(told),
             detected_at: row.detected_at,
-            closes_table: !naming.is_empty(),
-            policies: if names_policies { naming } else { Vec::new() },
+            closes_table,
+            policies,
         }
     }
 }

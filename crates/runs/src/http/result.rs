@@ -15,7 +15,7 @@ use rivergen_platform::{
     errors,
     http::{Envelope, Path, Query, Reply, SignedIn},
 };
-use rivergen_query::{Encoder, Encoding, QueryColumn, json};
+use rivergen_query::{Encoder, Encoding, QueryColumn, QueryError, bytes_of, json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -32,7 +32,7 @@ pub struct ResultPageQuery {
     /// From 1.
     #[param(minimum = 1, default = 1)]
     pub page: Option<u64>,
-    /// At most 10000.
+    /// At most 10000. Fewer where rows are wide: a page has a limit of bytes as well.
     #[param(minimum = 1, maximum = 10000, default = 1000)]
     pub page_size: Option<u64>,
 }
@@ -51,7 +51,7 @@ pub struct QueryResult {
     pub pagination: Pagination,
 }
 
-errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError; }
+errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, QueryLimitExceeded; }
 
 /// Read the result of a query that went on after its request
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}/result", tag = "data_sources",
@@ -85,17 +85,18 @@ pub async fn get_query_result(
             let (columns, truncated, policies) = (kept.columns.clone(), kept.truncated, kept.policies.clone());
             let policies_applied = policies.into_iter().map(PolicyOfQuery::from).collect();
             let pagination = Pagination::new(page, total);
-            let items = rows(kept, page).await?;
+            let items = rows(kept, page, engine.settings.page.bytes).await?;
             let answer = QueryResult { query_id: id, columns, truncated, policies_applied, items, pagination };
             Ok(Reply::ok(answer, "The result of the query.").into_response())
         }
     }
 }
 
-/// The rows of one page; those before it in its first batch are read over.
-async fn rows(mut kept: Kept, page: PageRequest) -> Result<Vec<Vec<serde_json::Value>>> {
+/// The rows of one page; those before it in its first batch are read over. A page is held in memory, and bounded as that of
+/// a query which is answered at once.
+async fn rows(mut kept: Kept, page: PageRequest, limit_bytes: u64) -> Result<Vec<Vec<serde_json::Value>>> {
     let (mut before, mut wanted) = (page.offset().saturating_sub(kept.first_row), page.limit());
-    let mut rows = Vec::new();
+    let (mut rows, mut room) = (Vec::new(), limit_bytes);
     while wanted > 0
         && let Some(batch) = kept.reader.next().await?
     {
@@ -105,7 +106,9 @@ async fn rows(mut kept: Kept, page: PageRequest) -> Result<Vec<Vec<serde_json::V
         let taken = wanted.min(length - skipped);
         wanted -= taken;
         let size = |rows: u64| usize::try_from(rows).map_err(Error::internal);
-        json::append_rows(&batch.slice(size(skipped)?, size(taken)?), &mut rows)?;
+        let batch = batch.slice(size(skipped)?, size(taken)?);
+        room = room.checked_sub(bytes_of(&batch)).ok_or(QueryError::TooLarge { limit_bytes })?;
+        json::append_rows(&batch, &mut rows)?;
     }
     Ok(rows)
 }

@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Engine,
-    catalogue::{Catalogue, CatalogueTable},
+    catalogue::{Catalogue, CatalogueTable, type_told},
 };
 
 /// Tables of a page, at most and without a wish.
@@ -206,35 +206,8 @@ impl ColumnInfo {
     }
 }
 
-/// The type in the source's words. Of a masked column without values that are part of it: `enum('a','b')` is `enum`.
-fn type_told(source_type: &str, masked: bool) -> &str {
-    match source_type.split_once('(') {
-        Some((name, values)) if masked && values.contains(['\'', '"']) => name.trim_end(),
-        _ => source_type,
-    }
-}
-
 impl From<&ForeignKey> for ColumnReference {
     fn from(key: &ForeignKey) -> Self {
         Self { schema_name: key.schema.clone(), table_name: key.table.clone(), column_name: key.column.clone() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_values_of_an_enumeration_are_told_where_no_mask_is_on_them() {
-        for (declared, told) in [
-            ("enum('new','sold')", "enum"),
-            ("set('a')", "set"),
-            ("Nullable(Enum8('new' = 1))", "Nullable"),
-            ("varchar(80)", "varchar(80)"),
-            ("text", "text"),
-        ] {
-            assert_eq!(type_told(declared, true), told);
-            assert_eq!(type_told(declared, false), declared);
-        }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     arrival::{NewFile, check_content},
     content,
     file::{self, usage},
+    sealed::SealedStore,
     serve,
 };
 
@@ -72,6 +73,28 @@ impl Storage {
         let store = self.store(upload.tenant()).await?;
         let put = store.put_multipart(&row.object_name.as_str().into()).await.map_err(Error::internal)?;
         let mut writer = WriteMultipart::new_with_chunk_size(put, 5 * 1024 * 1024);
+        match self.copy_pieces(upload, row, &store, &mut writer).await {
+            Ok(head) => {
+                writer.finish().await.map_err(Error::internal)?;
+                Ok(head)
+            }
+            Err(error) => {
+                // What a bucket has of it would stay there, where nobody sees it.
+                if let Err(left) = writer.abort().await {
+                    tracing::warn!(upload = %upload.id, error = %left, "what was written of a file could not be taken back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn copy_pieces(
+        &self,
+        upload: &Model,
+        row: &file::Model,
+        store: &SealedStore,
+        writer: &mut WriteMultipart,
+    ) -> Result<Vec<u8>> {
         let mut head = Vec::new();
         let mut end = 0;
         while end < upload.size_bytes {
@@ -101,7 +124,6 @@ impl Storage {
                 }
             }
         }
-        writer.finish().await.map_err(Error::internal)?;
         Ok(head)
     }
 

@@ -34,7 +34,7 @@ use rivergen_platform::{
     http::{Envelope, Path, Reply, SignedIn},
 };
 use rivergen_policies::{decision::AppliedPolicy, evaluation::run};
-use rivergen_query::{QueryColumn, json};
+use rivergen_query::{QueryColumn, bytes_of, json};
 use rivergen_runs::http::{PolicyOfQuery, require_audit};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -362,17 +362,13 @@ pub(crate) async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, ro
     };
     let page = engine.settings.page;
     let most = usize::try_from(std::cmp::min(PREVIEW_ROWS, page.rows)).unwrap_or(usize::MAX);
-    let (mut rows, mut room) = (Vec::new(), usize::try_from(page.bytes).unwrap_or(usize::MAX));
+    let (mut rows, mut room) = (Vec::new(), page.bytes);
     while rows.len() < most
         && let Some(batch) = kept.reader.next().await?
     {
         let batch = batch.slice(0, std::cmp::min(batch.num_rows(), most - rows.len()));
-        let bytes: usize =
-            batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum();
-        if bytes > room {
-            break;
-        }
-        room -= bytes;
+        let Some(left) = room.checked_sub(bytes_of(&batch)) else { break };
+        room = left;
         json::append_rows(&batch, &mut rows)?;
     }
     let shown = i64::try_from(rows.len()).unwrap_or(i64::MAX);

@@ -1,8 +1,9 @@
 //! `POST /api/v1/users/merge`: folds a duplicate account into another one of the same person.
 //!
 //! What the duplicate belongs to and owns moves; how one gets into it does not: its password, factors, sessions and tokens
-//! end with it. Where both are members the survivor keeps its own roles, so that nobody rises by merging; where the duplicate
-//! alone is one its roles go over, and whoever merges must hold what is in each of them, in its place.
+//! end with it. Where both are members the survivor keeps its own roles, and the policies that are bound to it, so that
+//! nobody rises by merging; where the duplicate alone is one its roles go over, and what is bound to it with them, and
+//! whoever merges must hold what is in each of the roles, in its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +137,9 @@ pub async fn merge_users(
                 }
                 let by = origin.actor(caller.user_id);
                 records.extend(hand_over(&tx, tenant, source_id, &target, &roles, &by, now).await?);
+                for possession in tenancy.possessions.iter() {
+                    possession.become_one(&tx, tenant, source_id, target_id).await?;
+                }
                 member::require_owner(&tx, tenant, source_id).await?;
                 member::end_exemption(&tx, tenant, source_id).await?;
                 moved.memberships += 1;

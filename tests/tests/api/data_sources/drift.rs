@@ -8,7 +8,9 @@ use super::{of, policy};
 on_both_databases! {
     what_changed_is_told;
     a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said;
+    policies_that_name_what_is_gone_are_told;
     what_policies_hide_is_not_told;
+    values_in_the_type_of_a_masked_column_are_not_told;
     anothers_is_not_found;
 }
 
@@ -92,6 +94,50 @@ async fn a_policy_that_names_what_is_gone_closes_its_table_and_that_is_said(serv
     database.remove().await;
 }
 
+/// What was renamed is not governed by its old name: somebody must hear of it.
+async fn policies_that_name_what_is_gone_are_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database.execute("CREATE TABLE people (id int, phone text, mail text); CREATE TABLE vault (id int)").await;
+    let id = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(id).await;
+    let everywhere = json!({"column": "phone", "masking_function": "redact"});
+    let masking = policy(&acme, id, "Viewer", "data_masking", "mask_column", everywhere).await;
+    let closing = policy(&acme, id, "Viewer", "access_control", "deny_access", json!({"table": "vault"})).await;
+    let tags = json!({"columns": [{"table": "people", "column": "mail", "tags": ["pii.email"]}]});
+    acme.admin.client.put(&of(id, "/tags"), tags).await.ok();
+    let by_tag = policy(&acme, id, "Developer", "access_control", "deny_access", json!({"tag": "pii.*"})).await;
+    let renamed = "ALTER TABLE people RENAME phone TO mobile; ALTER TABLE people RENAME mail TO address; \
+        ALTER TABLE vault RENAME TO cellar";
+    database.execute(renamed).await;
+    acme.admin.client.post_empty(&of(id, "/discover-schema?refresh=true")).await.ok();
+    let data = acme.admin.client.get(&of(id, "/drift")).await.ok();
+    let named: Vec<(&str, &Value, &Value)> = data["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["policies"] != json!([]))
+        .map(|item| (item["change"].as_str().unwrap(), &item["policies"][0]["policy_id"], &item["closes_table"]))
+        .collect();
+    let (masking, closing, by_tag) = (json!(masking), json!(closing), json!(by_tag));
+    let (no, yes) = (json!(false), json!(true));
+    let mut expected = vec![
+        ("column_removed", &masking, &no),
+        // Of what was tagged nobody knows what became of it.
+        ("column_removed", &by_tag, &yes),
+        ("table_removed", &closing, &no),
+    ];
+    for one in named {
+        let at = expected.iter().position(|wanted| *wanted == one).unwrap_or_else(|| panic!("{one:?} in {data}"));
+        expected.remove(at);
+    }
+    assert!(expected.is_empty(), "{expected:?} not in {data}");
+    // Who may not read policies hears of the change alone.
+    let told = acme.viewer.client.get(&of(id, "/drift")).await.ok();
+    assert!(told["items"].as_array().unwrap().iter().all(|item| item["policies"] == json!([])), "{told}");
+    database.remove().await;
+}
+
 async fn what_policies_hide_is_not_told(server: &Server) {
     let acme = server.organization("Acme").await;
     let database = PostgresDatabase::empty().await;
@@ -116,6 +162,30 @@ async fn what_policies_hide_is_not_told(server: &Server) {
     let data = acme.viewer.client.get(&of(id, "/drift")).await.ok();
     assert_eq!(told(&data), ["column_added open.seen"], "{data}");
     assert_eq!(data["pagination"]["total_items"], 1);
+    database.remove().await;
+}
+
+/// As in MySQL's `enum('a','b')`; PostgreSQL has types whose names are written so.
+async fn values_in_the_type_of_a_masked_column_are_not_told(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database
+        .execute(
+            "CREATE DOMAIN \"kind('sesame')\" AS text; CREATE DOMAIN \"kind('sesame','poppy')\" AS text; \
+            CREATE TABLE seeds (id int, kind \"kind('sesame')\")",
+        )
+        .await;
+    let id = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(id).await;
+    let mask = json!({"table": "seeds", "column": "kind", "masking_function": "redact"});
+    policy(&acme, id, "Viewer", "data_masking", "mask_column", mask).await;
+    database.execute("ALTER TABLE seeds ALTER kind TYPE \"kind('sesame','poppy')\"").await;
+    acme.admin.client.post_empty(&of(id, "/discover-schema?refresh=true")).await.ok();
+    let all = acme.admin.client.get(&of(id, "/drift")).await.ok();
+    assert!(all.to_string().contains("sesame") && all.to_string().contains("poppy"), "{all}");
+    let data = acme.viewer.client.get(&of(id, "/drift")).await.ok();
+    assert_eq!(told(&data), ["column_type_changed seeds.kind"]);
+    assert!(!data.to_string().contains("sesame") && !data.to_string().contains("poppy"), "{data}");
     database.remove().await;
 }
 

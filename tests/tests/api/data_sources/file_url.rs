@@ -12,6 +12,7 @@ on_both_databases! {
     a_link_ends_when_its_maker_does_not_reach_the_source_any_more;
     a_link_rests_while_the_source_is_switched_off;
     a_source_without_a_file_has_none;
+    a_source_that_reads_no_file_is_no_way_to_one;
     a_lifetime_has_bounds;
 }
 
@@ -94,6 +95,23 @@ async fn a_source_without_a_file_has_none(server: &Server) {
         "credentials": {"username": "u", "password": "p"}});
     let id = acme.admin.register(body).await;
     acme.owner.client.get(&of(id, "/file-url")).await.error(404, "NOT_FOUND");
+}
+
+async fn a_source_that_reads_no_file_is_no_way_to_one(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let secret = acme.admin.upload("secret.csv", b"a\n1\n".to_vec()).await;
+    let body = |path: Option<&str>| {
+        json!({"name": "Elsewhere", "type": "postgresql", "host": "127.0.0.1", "port": 1, "database_name": "x",
+            "file_path": path, "credentials": {"username": "u", "password": "p"}})
+    };
+    acme.developer.client.post("/api/v1/data-sources", body(Some(&secret))).await.invalid("file_path");
+    let id = acme.developer.register(body(None)).await;
+    acme.developer.client.patch(&of(id, ""), json!({"file_path": secret})).await.invalid("file_path");
+    // As one could be entered once.
+    server.execute(&format!("UPDATE data_sources SET file_path = '{secret}' WHERE id = {id}")).await;
+    acme.developer.client.get(&of(id, "/file-url")).await.error(404, "NOT_FOUND");
+    // Nor does it hold the file.
+    acme.admin.client.delete(&format!("/api/v1/storage/objects/{secret}")).await.ok();
 }
 
 async fn a_lifetime_has_bounds(server: &Server) {

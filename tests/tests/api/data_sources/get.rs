@@ -1,9 +1,11 @@
 //! `GET /api/v1/data-sources/{data_source_id}`
 
 use rivergen_tests::{Server, on_both_databases};
+use serde_json::json;
 
 on_both_databases! {
     every_member_sees_it_without_its_secrets;
+    names_of_what_it_holds_are_for_who_may_change_it;
     anothers_is_not_found;
 }
 
@@ -17,6 +19,20 @@ async fn every_member_sees_it_without_its_secrets(server: &Server) {
         assert!(data["connection_string"].is_null() && data["credentials"].is_null(), "{data}");
         assert_eq!(data["failure_count"], 0);
     }
+}
+
+/// Which columns there are for somebody, policies say.
+async fn names_of_what_it_holds_are_for_who_may_change_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let endpoints = json!([{"path": "people", "filters": {"salary": "pay"}}]);
+    let body = json!({"name": "People", "type": "rest_api", "connection_string": "http://127.0.0.1:1/",
+        "credentials": {"api_key": "k"}, "metadata": {"endpoints": endpoints, "api_key_in": "query"}});
+    let id = acme.admin.register(body).await;
+    let metadata = async |person: &rivergen_tests::Person| {
+        person.client.get(&format!("/api/v1/data-sources/{id}")).await.ok()["metadata"].clone()
+    };
+    assert_eq!(metadata(&acme.admin).await, json!({"endpoints": endpoints, "api_key_in": "query"}));
+    assert_eq!(metadata(&acme.viewer).await, json!({"api_key_in": "query"}));
 }
 
 async fn anothers_is_not_found(server: &Server) {

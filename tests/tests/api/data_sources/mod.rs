@@ -8,6 +8,7 @@ mod file_url;
 mod get;
 mod health;
 mod list;
+mod memory;
 mod queries;
 mod query;
 mod query_again;

@@ -10,6 +10,7 @@ on_both_databases! {
     a_query_goes_on_and_its_result_is_read_later;
     a_result_is_a_download_too;
     a_page_is_read_from_where_it_lies;
+    a_page_is_no_larger_than_one_that_is_answered_at_once with "[query]\nmax_bytes = 20000";
     what_fails_says_why;
     a_running_query_says_how_far_it_is_and_is_cancelled;
     a_result_is_for_who_asked;
@@ -108,6 +109,21 @@ async fn a_page_is_read_from_where_it_lies(server: &Server) {
     std::fs::write(&file, sealed).unwrap();
     assert_eq!(page(5).await.ok(), whole[1]);
     page(1).await.error(500, "INTERNAL_ERROR");
+}
+
+/// A download has all of it, in whatever memory; a page of JSON is held as a whole.
+async fn a_page_is_no_larger_than_one_that_is_answered_at_once(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let wide =
+        format!("SELECT concat(CAST(n AS text), '{}') AS t FROM numbers ORDER BY n LIMIT 100", "x".repeat(1_000));
+    acme.viewer.query_with(source, json!({"query": wide})).await.error(429, "QUERY_LIMIT_EXCEEDED");
+    let id = send(&acme.viewer, source, json!({"query": wide})).await;
+    assert_eq!(ended(&acme.viewer, id).await["row_count"], 100);
+    acme.viewer.client.get(&result(id)).await.error(429, "QUERY_LIMIT_EXCEEDED");
+    let page = acme.viewer.client.get(&format!("{}?page=10&page_size=10", result(id))).await.ok();
+    assert_eq!(page["items"].as_array().unwrap().len(), 10);
+    let request = acme.viewer.client.request(Method::GET, &result(id)).header("accept", "text/csv");
+    assert!(request.send().await.unwrap().bytes().await.unwrap().len() > 100_000);
 }
 
 async fn what_fails_says_why(server: &Server) {

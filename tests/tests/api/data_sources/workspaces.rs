@@ -5,13 +5,14 @@ use reqwest::Method;
 use rivergen_tests::{Client, Organization, Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
-use super::{PATH, of, only_in};
+use super::{PATH, of, only_in, policy};
 
 on_both_databases! {
     of_another_workspace_nothing_is_found_by_any_operation;
     whoever_holds_it_in_the_whole_organization_reaches_all;
     the_session_decides_where_one_stands;
     what_is_the_whole_organizations_is_for_every_workspace;
+    what_governs_a_role_in_a_workspace_governs_its_sources_from_everywhere;
     a_token_reaches_no_further_than_its_owner;
     a_file_names_no_source_of_another_workspace;
 }
@@ -107,6 +108,22 @@ async fn whoever_holds_it_in_the_whole_organization_reaches_all(server: &Server)
         acme.viewer.client.get(&of(id, "/schemas")).await.ok();
     }
     acme.developer.client.patch(&of(lamps, ""), json!({"description": "mine"})).await.ok();
+}
+
+/// Nobody chooses by where they stand which policies govern them.
+async fn what_governs_a_role_in_a_workspace_governs_its_sources_from_everywhere(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let ((lab, lamps), _) = two(server, &acme).await;
+    let mask = json!({"table": "lamps", "column": "product", "masking_function": "redact"});
+    policy(&acme, lamps, "Developer", "data_masking", "mask_column", mask).await;
+    let product = "SELECT product FROM lamps";
+    assert_eq!(acme.viewer.value(lamps, product).await, "Lamp");
+    acme.let_in(lab, &acme.viewer, "Developer").await;
+    // Their session stands elsewhere, and reaches the source by a role in the whole organization.
+    let viewer = server.sign_in(&acme.viewer.email).await;
+    assert_eq!(viewer.value(lamps, product).await, "[REDACTED]");
+    viewer.client.get(&of(lamps, "/file-url")).await.error(403, "POLICY_DENIED");
+    assert_eq!(viewer.stand_in(lab).await.value(lamps, product).await, "[REDACTED]");
 }
 
 async fn the_session_decides_where_one_stands(server: &Server) {

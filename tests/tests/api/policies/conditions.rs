@@ -10,6 +10,7 @@ on_both_databases! {
     the_roles_and_the_address_of_the_person;
     the_groups_of_the_person;
     the_moment_and_the_network;
+    what_reads_no_column_holds_for_every_table;
     a_table_of_entitlements;
     a_table_of_entitlements_is_held_against_the_source;
     errors_say_where_they_are;
@@ -97,6 +98,25 @@ async fn the_moment_and_the_network(server: &Server) {
     let now = told(json!({"ip": "10.1.1.1"})).await;
     assert_eq!(now["in_words"], "every row, as things are and no row, as things are");
     server.clock().advance(Duration::minutes(1));
+}
+
+/// Nobody names a table to say from where, when or by whom a source is read.
+async fn what_reads_no_column_holds_for_every_table(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    for (table, condition, rows) in [
+        (json!("*"), "current_ip IN ('10.0.0.0/8')", 0),
+        (json!(null), "'Owner' IN (current_user_roles)", 0),
+        (json!("*"), "current_ip IN ('127.0.0.0/8', '::1')", 6),
+    ] {
+        let body = json!({"name": "p", "type": "row_level_security", "data_source_ids": [shop.crm],
+            "role_ids": [acme.roles["Viewer"]], "rules": [{"rule_name": "r", "rule_type": "filter_rows",
+                "rule_config": {"table": table, "condition": condition}}]});
+        let id = acme.admin.client.post("/api/v1/policies", body).await.created()["id"].clone();
+        let count = acme.viewer.value(shop.crm, "SELECT count(*) FROM customers").await;
+        assert_eq!(count, rows, "{condition} for {table}");
+        acme.admin.client.delete(&format!("/api/v1/policies/{id}")).await.ok();
+    }
 }
 
 /// A database with notes and with who may see which.

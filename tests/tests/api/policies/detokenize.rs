@@ -1,6 +1,6 @@
 //! `POST /api/v1/policies/detokenize`, and the other masks that a policy may ask for, from one end to the other
 
-use rivergen_tests::{Organization, Server, Shop, on_both_databases};
+use rivergen_tests::{Organization, PostgresDatabase, Server, Shop, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases! {
@@ -8,7 +8,9 @@ on_both_databases! {
     each_use_is_on_record;
     a_token_of_another_organization_does_not_open;
     what_masks_leave_of_a_value;
+    hashed_numbers_join_whatever_their_types;
     a_custom_mask_is_held_against_its_table;
+    a_custom_mask_shows_nothing_that_another_policy_covers;
     who_may_not_is_refused;
 }
 
@@ -91,6 +93,27 @@ async fn what_masks_leave_of_a_value(server: &Server) {
     assert_eq!(acme.owner.value(shop.crm, "SELECT count(email) FROM customers").await, 0);
 }
 
+async fn hashed_numbers_join_whatever_their_types(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database
+        .execute(
+            "CREATE TABLE prices (n numeric(10, 2)); CREATE TABLE counts (n bigint); \
+            INSERT INTO prices VALUES (5), (7.5); INSERT INTO counts VALUES (5), (7)",
+        )
+        .await;
+    let source = acme.admin.register(database.source("W")).await;
+    acme.admin.checked(source).await;
+    let joined = "SELECT count(*) FROM prices p JOIN counts c ON p.n = c.n";
+    assert_eq!(acme.viewer.value(source, joined).await, 1);
+    let body = json!({"name": "n", "type": "data_masking", "data_source_ids": [source], "role_ids": [acme.roles["Viewer"]],
+        "rules": [{"rule_name": "m", "rule_type": "mask_column",
+            "rule_config": {"column": "n", "masking_function": "hash"}}]});
+    acme.admin.client.post("/api/v1/policies", body).await.created();
+    assert_eq!(acme.viewer.value(source, joined).await, 1);
+    database.remove().await;
+}
+
 async fn a_custom_mask_is_held_against_its_table(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
@@ -104,6 +127,17 @@ async fn a_custom_mask_is_held_against_its_table(server: &Server) {
     post("CASE WHEN salary > 'much' THEN salary END").await.invalid("rules[0].rule_config.column");
     post("no_such_column").await.invalid("rules[0].rule_config.column");
     post("CASE WHEN salary > 50000 THEN 50000 ELSE salary END").await.created();
+}
+
+async fn a_custom_mask_shows_nothing_that_another_policy_covers(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    mask(&acme, &shop, "email", "expression", json!({"expression": "coalesce(card_number, email)"})).await;
+    let cards = "SELECT count(*) FROM customers WHERE email LIKE '4000%'";
+    assert!(acme.viewer.value(shop.crm, cards).await.as_i64().unwrap() > 0);
+    mask(&acme, &shop, "card_number", "redact", json!({})).await;
+    assert_eq!(acme.viewer.value(shop.crm, cards).await, 0);
+    assert_eq!(acme.viewer.value(shop.crm, "SELECT count(email) FROM customers").await, 0);
 }
 
 async fn who_may_not_is_refused(server: &Server) {

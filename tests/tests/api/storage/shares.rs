@@ -247,6 +247,7 @@ fn caller(acme: &Organization, person: &Person) -> Caller {
         workspace_id: Some(WorkspaceId(acme.workspace_id)),
         role_ids: vec![RoleId(acme.roles["Viewer"])],
         role_names: vec!["Viewer".to_owned()],
+        roles_elsewhere: Vec::new(),
         permissions: BuiltInRole::Viewer.permissions(),
         organization_permissions: BuiltInRole::Viewer.permissions(),
         attributes: [("region".to_owned(), json!("US"))].into(),

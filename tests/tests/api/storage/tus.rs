@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::Duration;
 use reqwest::{Method, StatusCode};
-use rivergen_tests::{Answer, Binary, Client, Server, foreign, on_both_databases};
+use rivergen_tests::{Answer, Binary, Client, Server, eventually, foreign, on_both_databases};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -18,6 +18,7 @@ on_both_databases! {
     the_quota_is_kept_free with "[storage]\nquota_bytes = 1000";
     an_upload_is_given_up;
     an_upload_waits_a_day;
+    an_upload_that_is_all_there_outlives_a_store_that_fails;
     an_upload_is_its_own_persons_alone;
     a_cut_piece_counts_as_far_as_it_came;
     another_version_is_refused;
@@ -291,6 +292,34 @@ async fn an_upload_waits_a_day(server: &Server) {
     server.storage.sweep().await.unwrap();
     assert_eq!((pieces(server), reserved(&again).await), (0, json!(0)));
     assert_eq!(ask(&again, &at).await.status, StatusCode::NOT_FOUND);
+}
+
+async fn an_upload_that_is_all_there_outlives_a_store_that_fails(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let client = &acme.developer.client;
+    let at = place(server, &begin(client, 6, "a.txt").await);
+    assert_eq!(send(client, &at, 0, b"abc".to_vec(), &[]).await.status, StatusCode::NO_CONTENT);
+    let folder = server.folder().join(format!("files/organizations/{}/uploads", acme.id));
+    let folder = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let piece = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let aside = server.folder().join("aside");
+    std::fs::rename(&piece, &aside).unwrap();
+    // All of it counts, and cannot be read.
+    assert!(send(client, &at, 3, b"def".to_vec(), &[]).await.status.is_server_error());
+    server.clock().advance(Duration::hours(25));
+    server.storage.sweep().await.unwrap();
+    let again = server.sign_in(&acme.developer.email).await.client;
+    assert_eq!((pieces(server), reserved(&again).await), (1, json!(6)));
+    std::fs::rename(&aside, &piece).unwrap();
+    server.storage.sweep().await.unwrap();
+    let name = eventually("the file", async || {
+        let files = again.get("/api/v1/storage/files").await.ok();
+        files["items"][0]["object_name"].as_str().filter(|_| pieces(server) == 0).map(str::to_owned)
+    })
+    .await;
+    let request = again.request(Method::GET, &format!("/api/v1/storage/objects/{name}"));
+    assert_eq!(request.send().await.unwrap().bytes().await.unwrap(), b"abcdef"[..]);
+    assert_eq!(reserved(&again).await, json!(0));
 }
 
 async fn an_upload_is_its_own_persons_alone(server: &Server) {

@@ -10,6 +10,7 @@ use crate::roles::{custom, give};
 on_both_databases! {
     what_the_duplicate_owns_moves_and_its_ways_in_end;
     a_membership_goes_over_with_its_roles;
+    what_governed_the_duplicate_governs_the_survivor;
     nobody_hands_over_a_role_that_they_do_not_hold;
     nothing_is_folded_into_a_closed_account;
     a_dry_run_changes_nothing;
@@ -105,6 +106,43 @@ async fn a_membership_goes_over_with_its_roles(server: &Server) {
         );
         assert_eq!(server.count(&told).await, 2, "{action}");
     }
+}
+
+/// Nobody gets rid of a policy by another account that takes their place.
+async fn what_governed_the_duplicate_governs_the_survivor(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lamps = acme.owner.file_source("Lamps", "csv", "lamps.csv", b"product\nLamp\n".to_vec()).await;
+    globex(server, &acme.owner.email, "twin@globex.example").await;
+    let (duplicate, survivor) = (&acme.viewer, server.sign_in("twin@globex.example").await);
+    let mask = json!({"table": "lamps", "column": "product", "masking_function": "redact"});
+    let bound = async |policy: &str| {
+        let policy = json!({"name": policy, "type": "data_masking", "data_source_ids": [lamps],
+            "user_ids": [duplicate.id], "rules": [{"rule_name": "mask", "rule_type": "mask_column", "rule_config": mask}]});
+        acme.admin.client.post("/api/v1/policies", policy).await.created()["id"].as_i64().unwrap()
+    };
+    let policies = [bound("one").await, bound("other").await];
+    // The survivor was a member before: what is left of that is at rest.
+    let left = format!(
+        "INSERT INTO policy_assignments (organization_id, policy_id, data_source_id, user_id, is_active, metadata, \
+         applied_at, applied_by_user_id) SELECT organization_id, policy_id, data_source_id, {}, false, metadata, \
+         applied_at, applied_by_user_id FROM policy_assignments WHERE policy_id = {}",
+        survivor.id, policies[0]
+    );
+    server.execute(&left).await;
+    let product = "SELECT product FROM lamps";
+    assert_eq!(duplicate.value(lamps, product).await, "[REDACTED]");
+
+    let body = json!({"source_user_id": duplicate.id, "target_user_id": survivor.id});
+    acme.owner.client.post(PATH, body).await.ok();
+    let rows = "SELECT policy_id, user_id FROM policy_assignments WHERE is_active ORDER BY policy_id";
+    let row = |policy: i64| json!({"policy_id": policy, "user_id": survivor.id});
+    assert_eq!(server.rows(rows).await, policies.map(row));
+    assert_eq!(survivor.stand_in(acme.workspace_id).await.value(lamps, product).await, "[REDACTED]");
+
+    // An heir is not whom it governs.
+    let path = format!("/api/v1/organizations/{}/members/{}?transfer_to={}", acme.id, survivor.id, acme.developer.id);
+    acme.owner.client.delete(&path).await.ok();
+    assert_eq!(acme.developer.value(lamps, product).await, "Lamp");
 }
 
 async fn nobody_hands_over_a_role_that_they_do_not_hold(server: &Server) {
