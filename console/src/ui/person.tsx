@@ -8,6 +8,7 @@ import { session } from "../session";
 import { useMe, usePlace } from "../standing";
 import { Avatar } from "./basics";
 import type { Opened } from "./person-menus";
+import { mayLeave } from "./unsaved";
 
 const menus = () => import("./person-menus");
 const OfPerson = lazy(async () => ({ default: (await menus()).OfPerson }));
@@ -15,6 +16,7 @@ const OfPlace = lazy(async () => ({ default: (await menus()).OfPlace }));
 
 /** Ends the session, and where an identity provider opened it, leads there to sign out of that too. */
 export async function signOut() {
+    if (!(await mayLeave())) return;
     const answer = await read(api.POST("/api/v1/sso/logout", { body: {} })).catch(() => undefined);
     // That one is not for everybody, such as people who have not confirmed their address.
     if (!answer) await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);
