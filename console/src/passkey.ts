@@ -2,8 +2,11 @@
 
 import { api, read } from "./api/client";
 
-/** Signs in with a passkey of this person, or with whichever the browser offers. */
-export async function withPasskey(email?: string, conditional?: AbortSignal) {
+/** What a passkey said, for the server. */
+type Presented = { credential: Record<string, never>; email?: string };
+
+/** Has the browser ask for a passkey of this person, or for whichever it offers. */
+export async function choosePasskey(email?: string, conditional?: AbortSignal): Promise<Presented> {
     const options = await read(api.POST("/api/v1/webauthn/authenticate/start", { body: email ? { email } : {} }));
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
         options as unknown as PublicKeyCredentialRequestOptionsJSON,
@@ -12,9 +15,13 @@ export async function withPasskey(email?: string, conditional?: AbortSignal) {
         publicKey,
         ...(conditional ? { mediation: "conditional" as const, signal: conditional } : {}),
     })) as PublicKeyCredential;
-    const body = { credential: credential.toJSON() as Record<string, never>, ...(email ? { email } : {}) };
-    return read(api.POST("/api/v1/webauthn/authenticate/complete", { body }));
+    return { credential: credential.toJSON() as Record<string, never>, ...(email ? { email } : {}) };
 }
+
+/** Signs in with what was chosen. */
+export const present = (body: Presented) => read(api.POST("/api/v1/webauthn/authenticate/complete", { body }));
+
+export const withPasskey = async (email?: string) => present(await choosePasskey(email));
 
 /** Makes a passkey for the signed-in person. */
 export async function registerPasskey(deviceName: string) {
