@@ -2,6 +2,21 @@
 
 import { api, read } from "./api/client";
 
+/** What browsers say themselves is for whoever writes pages. */
+const IN_WORDS: Record<string, string> = {
+    NotAllowedError: "No passkey came of it: that was cancelled, or took too long. Try again, or another way.",
+    InvalidStateError: "This device has a passkey of yours already.",
+};
+
+async function asked(answer: Promise<Credential | null>): Promise<PublicKeyCredential> {
+    try {
+        return (await answer) as PublicKeyCredential;
+    } catch (cause) {
+        const words = cause instanceof DOMException ? IN_WORDS[cause.name] : undefined;
+        throw words ? new Error(words, { cause }) : cause;
+    }
+}
+
 /** What a passkey said, for the server. */
 type Presented = { credential: Record<string, never>; email?: string };
 
@@ -11,10 +26,12 @@ export async function choosePasskey(email?: string, conditional?: AbortSignal): 
     const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
         options as unknown as PublicKeyCredentialRequestOptionsJSON,
     );
-    const credential = (await navigator.credentials.get({
-        publicKey,
-        ...(conditional ? { mediation: "conditional" as const, signal: conditional } : {}),
-    })) as PublicKeyCredential;
+    const credential = await asked(
+        navigator.credentials.get({
+            publicKey,
+            ...(conditional ? { mediation: "conditional" as const, signal: conditional } : {}),
+        }),
+    );
     return { credential: credential.toJSON() as Record<string, never>, ...(email ? { email } : {}) };
 }
 
@@ -29,7 +46,7 @@ export async function registerPasskey(deviceName: string) {
     const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
         options as unknown as PublicKeyCredentialCreationOptionsJSON,
     );
-    const credential = (await navigator.credentials.create({ publicKey })) as PublicKeyCredential;
+    const credential = await asked(navigator.credentials.create({ publicKey }));
     const body = { credential: credential.toJSON() as Record<string, never>, device_name: deviceName };
     return read(api.POST("/api/v1/webauthn/register/complete", { body }));
 }

@@ -1235,6 +1235,66 @@ test("signing out asks once about what is not saved", (context) =>
         assert.equal(await page.getByText("This role is not saved.").count(), 0);
     }));
 
+test("whoever could not be signed out is told so, and stays", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "viewer@acme.example");
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route(/\/api\/v1\/(sso|auth)\/logout$/, async (route) => {
+            await answered;
+            const error = { code: "SERVICE_UNAVAILABLE", message: "Not just now.", request_id: "req-of-the-way-out" };
+            return route.fulfill({ status: 503, json: { success: false, error } });
+        });
+        const account = page.getByRole("button", { name: "Your account" });
+        await account.click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.locator('button[aria-busy="true"]', { hasText: "Your account" }).waitFor();
+        answer();
+        const notifications = page.getByRole("region", { name: "Notifications" });
+        await notifications.getByText("Not just now.").waitFor();
+        await notifications.getByText("req-of-the-way-out").waitFor();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        await page.unroute(/\/api\/v1\/(sso|auth)\/logout$/);
+        await account.click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    }));
+
+test("the way to another workspace shows that it runs, and why it did not", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Closed" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route("**/api/v1/auth/switch-workspace", async (route) => {
+            await answered;
+            const error = { code: "INTERNAL_ERROR", message: "It is shut.", request_id: "req-of-the-way" };
+            return route.fulfill({ status: 500, json: { success: false, error } });
+        });
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        await place.click();
+        await page.getByRole("menuitem", { name: "Closed", exact: true }).click();
+        await page.locator('button[aria-busy="true"]', { hasText: "Switch organization or workspace" }).waitFor();
+        answer();
+        const notifications = page.getByRole("region", { name: "Notifications" });
+        await notifications.getByText("It is shut.").waitFor();
+        await notifications.getByText("req-of-the-way").waitFor();
+        await page.locator("button:not([aria-busy])", { hasText: "Switch organization or workspace" }).waitFor();
+    }));
+
+test("a passkey that does not come is told in plain words", (context) =>
+    visit(context, async (page) => {
+        await authenticator(page);
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Use a passkey" }).click();
+        await page
+            .getByRole("alert")
+            .getByText(/^No passkey came of it/)
+            .waitFor();
+        await page.getByRole("button", { name: "Use a passkey" }).waitFor();
+    }));
+
 test("what the server refuses is told with its request, and loses nothing", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -18,6 +18,7 @@ import { useFound } from "../found";
 import { useMay } from "../standing";
 import { documents, groups, others } from "./places";
 import { signOut } from "./person";
+import { tellError } from "./tell";
 import { toggleTheme } from "./theme";
 
 type Command = { id: string; label: string; where?: string; words?: string; icon: ReactNode; run: () => void };
@@ -61,7 +62,13 @@ export function Palette({ onClose }: { onClose: () => void }) {
             icon: document.documentElement.dataset.theme === "dark" ? <SunMedium size={16} /> : <Moon size={16} />,
             run: toggleTheme,
         },
-        { id: "out", label: "Sign out", words: "logout leave", icon: <LogOut size={16} />, run: () => void signOut() },
+        {
+            id: "out",
+            label: "Sign out",
+            words: "logout leave",
+            icon: <LogOut size={16} />,
+            run: () => void signOut().catch(tellError),
+        },
     ];
     const question: Command[] =
         wanted.length > 3

@@ -18,10 +18,9 @@ export function giveUp() {
     for (const form of typed) form.giveUp();
 }
 
-/** Asks about each form with something typed in it, and lets go of all of them where whoever typed it leaves them all. */
+/** Asks about each form with something typed in it; what may be lost is let go of by {@link giveUp}, when it comes to that. */
 export async function mayLeave(): Promise<boolean> {
     for (const form of typed) if (!(await form.ask())) return false;
-    giveUp();
     return true;
 }
 
@@ -51,21 +50,26 @@ export function Unsaved({
     useEffect(() => {
         if (!touched) return;
         isGivenUp.current = false;
+        let answer: ((leaves: boolean) => void) | undefined;
         const form = {
             ask: () =>
                 new Promise<boolean>((resolve) => {
-                    const answer = (leaves: boolean) => () => {
+                    answer = (leaves) => {
                         setLeaving(undefined);
                         resolve(leaves);
                     };
-                    setLeaving({ proceed: answer(true), reset: answer(false) });
+                    setLeaving({ proceed: () => answer?.(true), reset: () => answer?.(false) });
                 }),
             giveUp: () => {
                 isGivenUp.current = true;
             },
         };
         typed.add(form);
-        return () => void typed.delete(form);
+        return () => {
+            typed.delete(form);
+            // Whoever takes back what is typed, while asked about it, stays.
+            answer?.(false);
+        };
     }, [touched]);
     const asked = leaving ?? (blocker.status === "blocked" ? blocker : undefined);
     const isAsked = asked !== undefined;
