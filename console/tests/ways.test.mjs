@@ -2550,6 +2550,176 @@ test("the palette finds everything that has a name", (context) =>
         await page.getByText("In Okta's Admin Console").waitFor();
     }));
 
+test("signing up and the first steps by keyboard alone", (context) =>
+    visit(context, async (page) => {
+        const email = "louis@people.example";
+        const { keyboard } = page;
+        /** Goes on to what has this name. */
+        const tabTo = async (role, name) => {
+            const wanted = page.getByRole(role, { name, exact: true }).first();
+            await wanted.waitFor();
+            for (let steps = 0; steps < 150; steps += 1) {
+                await keyboard.press("Tab");
+                if (await wanted.evaluate((it) => it === document.activeElement)) return;
+            }
+            throw new Error(`Tab does not come to ${name}`);
+        };
+        const press = async (role, name) => {
+            await tabTo(role, name);
+            await keyboard.press("Enter");
+        };
+        await authenticator(page);
+        await page.goto(`${server.url}/sign-up`);
+        await page.locator('input[type="email"]:focus').waitFor();
+        await keyboard.type(email);
+        await tabTo("textbox", "Name");
+        await keyboard.type("Louis Braille");
+        await keyboard.press("Tab");
+        await keyboard.type(PASSWORD);
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await page.goto(await linkTo(server, email, "verify-email"));
+        await press("button", "Confirm");
+        await page.getByText("Address confirmed").waitFor();
+        await press("link", "Sign in");
+        await page.locator('input[type="email"]:focus').waitFor();
+        await keyboard.type(email);
+        await keyboard.press("Tab");
+        await keyboard.type(PASSWORD);
+        await keyboard.press("Enter");
+        await page.getByText("First steps").waitFor();
+
+        // From the first step to the form of a source.
+        await tabTo("link", "To do Connect a source A database, or a file");
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Connect a source", level: 1 }).waitFor();
+        await press("link", "CSV");
+        await page.getByRole("heading", { name: "Connect CSV", level: 1 }).waitFor();
+        await tabTo("button", "Choose");
+
+        await keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await keyboard.type("passkey");
+        await page.locator('[role="menuitem"][data-focused]', { hasText: "second factors" }).waitFor();
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Password and second factors", level: 1 }).waitFor();
+        await press("button", "Add a passkey");
+        await page.getByRole("dialog", { name: "Add a passkey" }).locator("input:focus").waitFor();
+        await keyboard.press("Enter");
+        await page.getByText("Your passkey is set up.").waitFor();
+        // The dialog gives the focus back.
+        await page.locator("button:focus", { hasText: "Add a passkey" }).waitFor();
+    }));
+
+test("SQL is completed from what one may see", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.getByRole("group", { name: "Ask in" }).getByRole("button", { name: "SQL" }).click();
+        await page.getByRole("textbox", { name: "SQL" }).click();
+        const offered = page.getByRole("listbox").getByRole("option");
+        await page.keyboard.type("SELECT * FROM custo");
+        await offered
+            .filter({ hasText: /^customers/ })
+            .first()
+            .waitFor();
+        await page.keyboard.press("Enter");
+        await page.keyboard.type(" WHERE reg");
+        await offered
+            .filter({ hasText: /^region/ })
+            .first()
+            .waitFor();
+    }));
+
+test("an answer is drawn as a chart, and stands as a table again", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region?" });
+        const as = (name) => answer.getByRole("group", { name: "Show as" }).getByRole("button", { name });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await as("Chart").click();
+        await answer.getByRole("img", { name: /EU/ }).waitFor();
+        assert.equal(await answer.getByRole("grid").count(), 0);
+        await as("Table").click();
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+    }));
+
+test("what a role would change is said before it does, and each permission says its role", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        const { role } = await post(
+            `/api/v1/organizations/${organization}/roles`,
+            { name: "Reader", permissions: ["organization.read"] },
+            token,
+        );
+        const { users } = await (
+            await fetch(`${server.url}/api/v1/users?search=viewer@acme.example`, {
+                headers: { authorization: `Bearer ${token}` },
+            })
+        )
+            .json()
+            .then(({ data }) => data);
+        await post(`/api/v1/roles/${role.id}/assignments`, { user_id: users[0].id }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/${role.id}`);
+        await page.getByRole("searchbox", { name: "Search permissions" }).fill("audit");
+        await page.getByRole("checkbox", { name: /^Read/ }).check();
+        const change = page.locator("section", { hasText: "What this would change" });
+        await change.getByText(/^1 person is touched\./).waitFor();
+        await change.getByText(/Given: audit\.read/).waitFor();
+        await change.getByRole("listitem").filter({ hasText: "Victor Viewer" }).getByText("+ audit.read").waitFor();
+        // Nothing of it is so yet.
+        await page.getByRole("checkbox", { name: /^Read/ }).uncheck();
+        await change.waitFor({ state: "detached" });
+        await page.goto(`${server.url}/people/${users[0].id}`);
+        await page.getByRole("heading", { name: "Victor Viewer", level: 1 }).waitFor();
+        const permissions = page.locator("section", { hasText: "permissions" }).getByRole("listitem");
+        await permissions
+            .filter({ hasText: /^read by .*Reader/ })
+            .first()
+            .waitFor();
+        assert.equal(await permissions.filter({ hasText: "audit" }).count(), 0);
+    }));
+
+test("an access policy is made, decides, and is deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/access`);
+        await page.getByRole("button", { name: "New policy" }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("Name", { exact: true }).fill("Not from there");
+        await dialog.getByLabel("Value of condition 1").fill("192.0.2.0/24");
+        await dialog.getByLabel("Not of condition 1").selectOption({ label: "it is so" });
+        await dialog.getByRole("button", { name: "Save" }).click();
+        const row = page.getByRole("row", { name: /Not from there/ });
+        await row.waitFor();
+        const ask = async (address) => {
+            await page.getByLabel("From the address").fill(address);
+            await page.getByRole("button", { name: "Check", exact: true }).click();
+        };
+        await ask("192.0.2.7");
+        await page.getByText("They may not.").waitFor();
+        await page.getByText(/Policies: Not from there/).waitFor();
+        await ask("198.51.100.7");
+        await page.getByText("They may.", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Actions for Not from there" }).click();
+        await page.getByRole("menuitem", { name: "Delete…" }).click();
+        await dialog.getByRole("button", { name: "Delete" }).click();
+        await row.waitFor({ state: "detached" });
+    }));
+
+test("a source is tested on its page, and its health keeps that", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sources/2?tab=health`);
+        const checks = page.getByRole("region", { name: "Checks" }).locator("tbody tr");
+        await checks.first().waitFor();
+        const before = await checks.count();
+        await page.getByRole("button", { name: "Test", exact: true }).click();
+        await checks.nth(before).waitFor();
+    }));
+
 test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
     visit(context, async (page) => {
         const email = "owner@acme.example";
@@ -2565,6 +2735,7 @@ test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
             .getByRole("region", { name: "Jobs" })
             .getByRole("row", { name: /^mail\.send [1-9]/ })
             .waitFor();
+        await page.getByText("requests since its start").waitFor();
         await page.getByRole("link", { name: "Mails of the demo" }).click();
         await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
         const mail = page.getByRole("group").filter({ hasText: link }).first();
