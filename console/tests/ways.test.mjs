@@ -862,6 +862,9 @@ test("an upload that is stopped leaves nothing behind", (context) =>
             buffer: Buffer.from("name\nNile\n"),
         });
         await sent;
+        await page.getByRole("link", { name: "History" }).click();
+        await page.getByRole("alert").getByText("What is being uploaded is not saved.").waitFor();
+        await page.getByRole("button", { name: "Stay" }).click();
         const given = page.waitForResponse((response) => response.request().method() === "DELETE");
         await page.getByRole("button", { name: "Stop endless.csv" }).click();
         assert.equal((await given).status(), 204);
@@ -921,6 +924,10 @@ test("a policy is checked while it is typed, set, and seen as another person", (
         await page.getByRole("group", { name: "Roles" }).getByRole("button", { name: "Viewer" }).click();
         const condition = page.getByLabel("Rows where");
         await condition.fill("citty = 'Berlin'");
+        // No table has that, which hides nothing; and of one that is named it is wrong.
+        await page.getByText(/^It changes nothing for Victor Viewer/).waitFor();
+        assert.equal(await page.getByText("It can be applied.").count(), 0);
+        await page.getByLabel("Table", { exact: true }).fill("customers");
         await page.locator(".note.bad").waitFor();
         await condition.fill("city <> 'Berlin'");
         await page.getByText("It can be applied.").waitFor();
@@ -1396,9 +1403,19 @@ test("what was chosen from a menu shows that it runs", (context) =>
         const busy = page.locator('button[aria-label^="Actions for "][aria-busy="true"]');
         await busy.waitFor();
         assert.equal(await busy.count(), 1);
+        // The list could not be looked up again: that is told, and what is known of it stays.
+        await page.route("**/api/v1/policies?*", (route) => {
+            const error = { code: "INTERNAL_ERROR", message: "The list is out.", request_id: "req-of-the-list" };
+            return route.fulfill({ status: 500, json: { success: false, error } });
+        });
         answer();
         await busy.waitFor({ state: "hidden" });
         await page.getByText("Changed; it holds from the next query on.").waitFor();
+        await page.getByRole("alert").getByText("req-of-the-list").waitFor();
+        await menu.waitFor();
+        await page.unroute("**/api/v1/policies?*");
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByRole("alert").waitFor({ state: "detached" });
     }));
 
 test("choices that could not be looked up are told with their request", (context) =>
