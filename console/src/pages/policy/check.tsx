@@ -80,7 +80,7 @@ export function useCheck(type: PolicyType, rules: Rule[], sources: number[], rea
                 }),
             ),
     });
-    return { ...check, isBehind, whom: governed ? governed.display_name || governed.email : "you" };
+    return { ...check, type, isBehind, whom: governed ? governed.display_name || governed.email : "you" };
 }
 
 export function isReady(type: PolicyType, rules: Rule[]): boolean {
@@ -131,6 +131,23 @@ export function Checked({
         );
     }
     if (!check.data) return null;
+    // What cannot be applied closes the table. Of access alone that is meant.
+    const closed =
+        check.type === "access_control"
+            ? []
+            : check.data.tables.filter((table) => table.before.allowed && !table.after.allowed);
+    if (closed.length > 0)
+        return (
+            <Note tone="bad">
+                <ul>
+                    {closed.map(({ table, after }) => (
+                        <li key={table}>
+                            <code>{table}</code>: {after.denied_because}
+                        </li>
+                    ))}
+                </ul>
+            </Note>
+        );
     if (!check.data.tables.some((table) => table.changed))
         return (
             <Note tone="warn">
