@@ -1,6 +1,7 @@
 // A browser and a server for the tests: Debian's Chromium, and a demo of the binary that is to be tested.
 
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -27,6 +28,37 @@ async function freePort() {
     const { port } = server.address();
     await new Promise((resolve) => server.close(resolve));
     return port;
+}
+
+/** A name server of this machine, for the TXT records that are published with it. */
+export async function nameServer() {
+    const published = new Map();
+    const socket = createSocket("udp4");
+    socket.on("message", (query, { port, address }) => {
+        // After a head of twelve bytes the name, in parts up to an empty one; its type and its class.
+        const parts = [];
+        let end = 12;
+        for (let size = query[end]; size > 0; size = query[end]) {
+            parts.push(query.subarray(end + 1, end + 1 + size));
+            end += 1 + size;
+        }
+        const [type, question] = [query.readUInt16BE(end + 1), query.subarray(12, end + 5)];
+        const text = published.get(parts.join(".").toLowerCase());
+        const isAnswered = text !== undefined && type === 16;
+        const head = Buffer.from(query.subarray(0, 12));
+        head.writeUInt16BE(text === undefined ? 0x8183 : 0x8180, 2);
+        [1, isAnswered ? 1 : 0, 0, 0].forEach((count, index) => head.writeUInt16BE(count, 4 + 2 * index));
+        // The name is that of the question; it is kept for no time.
+        const record = [0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 0, 0, text?.length + 1, text?.length];
+        const answer = isAnswered ? [Buffer.from(record), Buffer.from(text)] : [];
+        socket.send(Buffer.concat([head, question, ...answer]), port, address);
+    });
+    await new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve));
+    return {
+        address: `127.0.0.1:${socket.address().port}`,
+        publish: (name, text) => published.set(name.toLowerCase(), text),
+        stop: () => socket.close(),
+    };
 }
 
 /** A demo with data of its own. It answers under `localhost`, as passkeys want it. */

@@ -2,12 +2,24 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
+import { createHmac, generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { PATIENCE, complaints, demo, holds, inMail, launch, linkTo, noteBodies, signIn } from "./browser.mjs";
+import {
+    PATIENCE,
+    complaints,
+    demo,
+    holds,
+    inMail,
+    launch,
+    linkTo,
+    nameServer,
+    noteBodies,
+    signIn,
+} from "./browser.mjs";
 
 const root = new URL("../../", import.meta.url).pathname;
 const postgres = process.env.RIVERGEN_TEST_POSTGRES_URL;
@@ -16,15 +28,16 @@ const modules = `${homedir()}/.cache/rivergen/oidc-provider`;
 let browser;
 let server;
 let provider;
+let issuer;
+let names;
 before(async () => {
-    const settings = {};
+    names = await nameServer();
+    const settings = { RIVERGEN_OUTBOUND__DNS_SERVERS: `["${names.address}"]` };
     if (existsSync(`${modules}/node_modules`)) {
         provider = spawn("node", [`${root}tests/interop/oidc-provider/server.mjs`, modules], {
             stdio: ["pipe", "pipe", "inherit"],
         });
-        const issuer = await new Promise((resolve) =>
-            provider.stdout.once("data", (line) => resolve(String(line).trim())),
-        );
+        issuer = await new Promise((resolve) => provider.stdout.once("data", (line) => resolve(String(line).trim())));
         Object.assign(settings, {
             RIVERGEN_SOCIAL__CORP__KIND: "oidc",
             RIVERGEN_SOCIAL__CORP__DISPLAY_NAME: "Corp",
@@ -39,6 +52,7 @@ after(async () => {
     await browser?.close();
     await server?.stop();
     provider?.kill();
+    names?.stop();
 });
 
 /** A page of a browser that nobody was signed in with; at its end it must not have complained. */
@@ -168,15 +182,34 @@ test("sign up, and come back with a passkey", (context) =>
         // Whoever signs up has an organization of their own; an empty one leads by the hand.
         await page.getByRole("heading", { name: "First steps" }).waitFor();
         await page.getByText("Nothing to ask yet").waitFor();
+        const steps = page.locator("section", { hasText: "First steps" }).getByRole("link");
+        const leadsTo = await steps.evaluateAll((links) => links.map((link) => new URL(link.href).pathname));
+        assert.deepEqual(leadsTo, ["/sources/new", "/sources", "/ask", "/policies/new", "/invitations"]);
 
         await page.goto(`${server.url}/me/security`);
         await page.getByRole("button", { name: "Add a passkey" }).click();
         await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
         await page.getByText("Your passkey is set up.").waitFor();
 
+        // The sign-in offers the passkey by itself (conditional UI), and this authenticator says yes at once. The first time the
+        // server refuses it, which is said; then it is offered again.
+        let said;
+        const isSaid = new Promise((resolve) => (said = resolve));
+        let presented = 0;
+        await page.route("**/webauthn/authenticate/complete", async (route) => {
+            presented += 1;
+            if (presented > 1) {
+                await isSaid;
+                return route.continue();
+            }
+            const error = { code: "USER_DISABLED", message: "Not this one.", request_id: "req-of-the-passkey" };
+            return route.fulfill({ status: 403, json: { success: false, error } });
+        });
         await page.getByRole("button", { name: /Your account/ }).click();
-        // The sign-in offers the passkey by itself (conditional UI), and this authenticator says yes at once.
-        await Promise.all([page.waitForURL(/sign-in/), page.getByRole("menuitem", { name: "Sign out" }).click()]);
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await holds(async () => assert.equal(presented, 2));
+        said();
         await page.getByRole("heading", { name: "First steps" }).waitFor();
     }));
 
@@ -356,6 +389,8 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await page.getByRole("link", { name: "Questions" }).click();
         await page.getByRole("searchbox", { name: "Search questions" }).fill("regional");
         await page.getByRole("link", { name: "Regional orders" }).click();
+        // The list says its tags, too.
+        await page.getByRole("heading", { name: "Regional orders", level: 1 }).waitFor();
         await page.getByText("weekly", { exact: true }).waitFor();
         await page.getByRole("button", { name: "Ask again" }).click();
         await page.getByRole("gridcell", { name: "EU" }).waitFor();
@@ -445,6 +480,28 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await choose("Delete…");
         await dialog.getByRole("button", { name: "Delete" }).click();
         await row.waitFor({ state: "hidden" });
+    }));
+
+test("a question is asked to be scheduled once, whatever is loaded anew", (context) =>
+    visit(context, async (page) => {
+        const { token } = await owner();
+        const { prompt_id } = await post(
+            "/api/v1/prompts/execute",
+            {
+                prompt_text: "How many orders are there?",
+                selected_data_source_ids: [1],
+                name: "Once",
+                save_prompt: true,
+            },
+            token,
+        );
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/questions/${prompt_id}?schedule=new`);
+        await page.getByRole("dialog", { name: "Have it asked by itself" }).waitFor();
+        await page.waitForURL(`${server.url}/questions/${prompt_id}`);
+        await page.reload();
+        await page.getByRole("heading", { name: "Nobody has it asked by itself" }).waitFor();
+        assert.equal(await page.getByRole("dialog").count(), 0);
     }));
 
 test("another's schedule says why it is paused, and its owner alone resumes it", (context) =>
@@ -700,6 +757,7 @@ test("what the data means is said, asked by, put right and deleted", (context) =
 
 test("the grid holds a hundred thousand rows", (context) =>
     visit(context, async (page) => {
+        await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
         await signIn(page, server.url, "owner@acme.example");
         await page.getByRole("group", { name: "Ask in" }).getByRole("button", { name: "SQL" }).click();
         await page.getByRole("group", { name: "Sources" }).getByRole("button", { name: "CRM" }).click();
@@ -718,6 +776,31 @@ test("the grid holds a hundred thousand rows", (context) =>
         await page.keyboard.press("End");
         await grid.locator('[aria-rowindex="100001"]').waitFor();
 
+        // All of them are sorted, and the first of one end is the last of the other.
+        const cell = grid.locator('[data-cell="0:0"]');
+        const value = async () => Number(await cell.textContent({ timeout: 1000 }));
+        const head = grid.getByRole("columnheader").first();
+        await page.keyboard.press("Home");
+        await head.getByRole("button").click();
+        await grid.locator('[role="columnheader"][aria-sort="ascending"]').waitFor();
+        await page.evaluate(() => document.querySelector('[role="grid"]').scrollTo(0, 0));
+        const least = await holds(value);
+        await head.getByRole("button").click();
+        await grid.locator('[role="columnheader"][aria-sort="descending"]').waitFor();
+        await holds(async () =>
+            assert.ok((await value()) >= least + 99_999, await cell.textContent({ timeout: 1000 })),
+        );
+
+        // One cell is copied, and the whole.
+        await cell.click();
+        await page.keyboard.press("Control+c");
+        await page.getByText("Copied the cell.").waitFor();
+        const copied = () => page.evaluate(() => navigator.clipboard.readText());
+        assert.equal(await copied(), await cell.textContent());
+        await page.getByRole("button", { name: "Copy", exact: true }).click();
+        await page.getByText("Copied 100,000 rows.").waitFor();
+        assert.equal((await copied()).split("\n").length, 100_001);
+
         // The server keeps them for a while: they are read again, and downloaded, from the record of the run.
         await page.getByRole("link", { name: "History" }).click();
         await page.getByRole("link", { name: "SELECT * FROM orders" }).first().click();
@@ -729,6 +812,11 @@ test("the grid holds a hundred thousand rows", (context) =>
         await result.getByRole("button", { name: "Download" }).click();
         await page.getByRole("menuitem", { name: "CSV" }).click();
         assert.match((await download).suggestedFilename(), /^run-\d+\.csv$/);
+        const parquet = page.waitForEvent("download");
+        await result.getByRole("button", { name: "Download" }).click();
+        await page.getByRole("menuitem", { name: "Parquet" }).click();
+        const bytes = await readFile(await (await parquet).path());
+        assert.equal(bytes.subarray(0, 4).toString(), "PAR1");
     }));
 
 test("connect PostgreSQL and see its tables", { skip: !postgres && "no PostgreSQL" }, (context) =>
@@ -776,9 +864,44 @@ test("an upload that is stopped leaves nothing behind", (context) =>
             buffer: Buffer.from("name\nNile\n"),
         });
         await sent;
+        await page.getByRole("link", { name: "History" }).click();
+        await page.getByRole("alert").getByText("What is being uploaded is not saved.").waitFor();
+        await page.getByRole("button", { name: "Stay" }).click();
         const given = page.waitForResponse((response) => response.request().method() === "DELETE");
         await page.getByRole("button", { name: "Stop endless.csv" }).click();
         assert.equal((await given).status(), 204);
+    }));
+
+test("an upload that is cut off goes on where the server has it", (context) =>
+    visit(context, async (page) => {
+        const piece = 8 * 1024 * 1024;
+        await signIn(page, server.url, "admin@acme.example");
+        await page.goto(`${server.url}/files`);
+        const offsets = [];
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        // The second piece is lost on its way, and the third time the way is slow.
+        await page.route("**/api/v1/storage/tus/*", async (route) => {
+            if (route.request().method() !== "PATCH") return route.continue();
+            offsets.push(Number(route.request().headers()["upload-offset"]));
+            if (offsets.length === 2) return route.abort();
+            if (offsets.length === 3) await answered;
+            return route.continue();
+        });
+        // By its path: what is handed over otherwise goes through the browser's own wire.
+        const folder = await mkdtemp(join(tmpdir(), "rivergen-upload-"));
+        const file = join(folder, "long.csv");
+        await writeFile(file, "name,length\n".padEnd(piece + 4000, "Rhine,1233\n"));
+        await page.locator('input[type="file"]').setInputFiles(file);
+        const progress = page.getByRole("progressbar", { name: "long.csv" });
+        await holds(async () => assert.equal(offsets.length, 3));
+        assert.equal(await progress.getAttribute("aria-valuenow"), "100");
+        await page.getByText("8.4 MB of 8.4 MB").waitFor();
+        answer();
+        await page.getByText("long.csv is here.").waitFor();
+        assert.deepEqual(offsets, [0, piece, piece]);
+        await rm(folder, { recursive: true });
+        await page.getByText("long.csv", { exact: true }).first().waitFor();
     }));
 
 test("upload a file and make a source of it", (context) =>
@@ -804,7 +927,14 @@ test("a policy is checked while it is typed, set, and seen as another person", (
         await page.getByRole("group", { name: "Roles" }).getByRole("button", { name: "Viewer" }).click();
         const condition = page.getByLabel("Rows where");
         await condition.fill("citty = 'Berlin'");
-        await page.locator(".note.bad").waitFor();
+        // No table has that, which hides nothing; and of one that is named it is wrong.
+        await page.getByText(/^It changes nothing for Victor Viewer/).waitFor();
+        assert.equal(await page.getByText("It can be applied.").count(), 0);
+        await page.getByLabel("Table", { exact: true }).fill("customers");
+        await page
+            .locator(".note.bad")
+            .getByText(/the table has no column citty/)
+            .waitFor();
         await condition.fill("city <> 'Berlin'");
         await page.getByText("It can be applied.").waitFor();
         await page.getByLabel("Name of the rule").fill("not Berlin");
@@ -847,6 +977,7 @@ test("who may not change policies is not led to trying them out", (context) =>
         await signIn(page, server.url, "developer@acme.example");
         await page.goto(`${server.url}/policies`);
         await page.getByRole("link", { name: "Customers of one's own region" }).click();
+        await page.getByRole("heading", { name: "Customers of one's own region", level: 1 }).waitFor();
         await page.getByRole("navigation", { name: "Parts" }).waitFor();
         // It stands there until the server has told what they may do.
         await page.getByRole("link", { name: /^What if/ }).waitFor({ state: "detached" });
@@ -1059,6 +1190,172 @@ test("what is not saved is not lost without a question", (context) =>
         assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Half done");
     }));
 
+test("every form asks before what is typed in it is lost", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const forms = [
+            ["/files?tab=shares", "Folder", "The share is not saved."],
+            ["/me", "Another address", "The address is not saved."],
+            ["/me/security", "New password", "The new password is not saved."],
+            ["/organization?tab=domains", "Domain", "The domain is not saved."],
+            ["/people/3?tab=manage", "Why, for the audit log", "The reason is not saved."],
+            ["/sources/new/postgresql", "Description (optional)", "What you entered is not saved."],
+        ];
+        for (const [path, label, words] of forms) {
+            await page.goto(server.url + path);
+            await page.getByLabel(label, { exact: true }).fill("half");
+            await page.getByRole("link", { name: "History" }).click();
+            const question = page.getByRole("alert").filter({ hasText: words });
+            // It has the focus, and is in sight.
+            await question.locator("button:focus", { hasText: "Stay" }).waitFor();
+            assert.ok(
+                await question.evaluate((it) => {
+                    const { top, bottom } = it.getBoundingClientRect();
+                    return top >= 0 && bottom <= innerHeight;
+                }),
+                path,
+            );
+            await question.getByRole("button", { name: "Leave" }).click();
+            await page.getByRole("heading", { name: "History", level: 1 }).waitFor();
+        }
+    }));
+
+test("signing out asks once about what is not saved", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/new`);
+        const name = page.getByLabel("Name", { exact: true });
+        await name.fill("Not yet");
+        const out = async () => {
+            await page.getByRole("button", { name: "Your account" }).click();
+            await page.getByRole("menuitem", { name: "Sign out" }).click();
+            await page.getByText("This role is not saved.").waitFor();
+        };
+        await out();
+        await page.getByRole("button", { name: "Stay" }).click();
+        assert.equal(await name.inputValue(), "Not yet");
+        // Nothing has happened: it could be saved still.
+        await page.getByLabel("Description").fill("Of nobody");
+        await page.getByText("This role is not saved.").waitFor({ state: "hidden" });
+
+        // On a phone the question is not hidden by the menu.
+        await page.setViewportSize({ width: 360, height: 740 });
+        await page.getByRole("button", { name: "Menu" }).click();
+        await out();
+        await page.getByRole("dialog", { name: "Menu" }).waitFor({ state: "detached" });
+        await page.getByRole("button", { name: "Leave" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        assert.equal(await page.getByText("This role is not saved.").count(), 0);
+    }));
+
+test("whoever could not be signed out is told so, and stays", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "viewer@acme.example");
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route(/\/api\/v1\/(sso|auth)\/logout$/, async (route) => {
+            await answered;
+            const error = { code: "SERVICE_UNAVAILABLE", message: "Not just now.", request_id: "req-of-the-way-out" };
+            return route.fulfill({ status: 503, json: { success: false, error } });
+        });
+        const account = page.getByRole("button", { name: "Your account" });
+        await account.click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.locator('button[aria-busy="true"]', { hasText: "Your account" }).waitFor();
+        answer();
+        const notifications = page.getByRole("region", { name: "Notifications" });
+        await notifications.getByText("Not just now.").waitFor();
+        await notifications.getByText("req-of-the-way-out").waitFor();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+        await page.unroute(/\/api\/v1\/(sso|auth)\/logout$/);
+        await account.click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    }));
+
+test("the way to another workspace shows that it runs, and why it did not", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        await post("/api/v1/workspaces", { organization_id: organization, name: "Closed" }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route("**/api/v1/auth/switch-workspace", async (route) => {
+            await answered;
+            const error = { code: "INTERNAL_ERROR", message: "It is shut.", request_id: "req-of-the-way" };
+            return route.fulfill({ status: 500, json: { success: false, error } });
+        });
+        const place = page.getByRole("button", { name: "Switch organization or workspace" });
+        await place.click();
+        await page.getByRole("menuitem", { name: "Closed", exact: true }).click();
+        await page.locator('button[aria-busy="true"]', { hasText: "Switch organization or workspace" }).waitFor();
+        answer();
+        const notifications = page.getByRole("region", { name: "Notifications" });
+        await notifications.getByText("It is shut.").waitFor();
+        await notifications.getByText("req-of-the-way").waitFor();
+        await page.locator("button:not([aria-busy])", { hasText: "Switch organization or workspace" }).waitFor();
+    }));
+
+test("a passkey that does not come is told in plain words", (context) =>
+    visit(context, async (page) => {
+        await authenticator(page);
+        await page.goto(`${server.url}/sign-in`);
+        await page.getByRole("button", { name: "Use a passkey" }).click();
+        await page
+            .getByRole("alert")
+            .getByText(/^No passkey came of it/)
+            .waitFor();
+        await page.getByRole("button", { name: "Use a passkey" }).waitFor();
+    }));
+
+test("what the server refuses is told with its request, and loses nothing", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/new`);
+        let answer;
+        const answered = new Promise((resolve) => (answer = resolve));
+        await page.route("**/api/v1/organizations/*/roles", async (route) => {
+            if (route.request().method() !== "POST") return route.continue();
+            await answered;
+            const error = { code: "INTERNAL_ERROR", message: "It could not be kept.", request_id: "req-of-the-role" };
+            return route.fulfill({ status: 500, json: { success: false, error } });
+        });
+        await page.getByLabel("Name", { exact: true }).fill("Refused");
+        const make = page.getByRole("button", { name: "Make the role" });
+        await make.click();
+        // It shows that it runs, and is not sent twice.
+        await page.locator('button[aria-busy="true"]:disabled', { hasText: "Make the role" }).waitFor();
+        answer();
+        const refusal = page.getByRole("alert");
+        await refusal.getByText("It could not be kept.").waitFor();
+        await refusal.getByText("req-of-the-role").waitFor();
+        assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Refused");
+        await page.getByLabel("Name", { exact: true }).fill("");
+    }));
+
+test("a list is searched and sorted by the server", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const asked = [];
+        await page.route("**/api/v1/data-sources?*", (route) => {
+            asked.push(new URL(route.request().url()).searchParams);
+            return route.continue();
+        });
+        await page.goto(`${server.url}/sources`);
+        const sources = page.getByRole("region", { name: "Sources" });
+        const names = () => sources.locator("tbody tr").getByRole("link").allTextContents();
+        await sources.getByRole("link", { name: "CRM" }).waitFor();
+        const up = await names();
+        await sources.getByRole("button", { name: "Name" }).click();
+        await sources.locator('th[aria-sort="descending"]').waitFor();
+        await holds(async () => assert.deepEqual(await names(), up.toReversed()));
+        assert.ok(asked.some((query) => query.get("sort_by") === "name" && query.get("sort_order") === "desc"));
+        await page.getByRole("searchbox", { name: "Search sources" }).fill("crm");
+        await sources.getByRole("link", { name: "Orders" }).waitFor({ state: "detached" });
+        await sources.getByRole("link", { name: "CRM" }).waitFor();
+        assert.ok(asked.some((query) => query.get("search") === "crm"));
+    }));
+
 test("what is typed in a dialog is not lost by going back", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");
@@ -1112,9 +1409,19 @@ test("what was chosen from a menu shows that it runs", (context) =>
         const busy = page.locator('button[aria-label^="Actions for "][aria-busy="true"]');
         await busy.waitFor();
         assert.equal(await busy.count(), 1);
+        // The list could not be looked up again: that is told, and what is known of it stays.
+        await page.route("**/api/v1/policies?*", (route) => {
+            const error = { code: "INTERNAL_ERROR", message: "The list is out.", request_id: "req-of-the-list" };
+            return route.fulfill({ status: 500, json: { success: false, error } });
+        });
         answer();
         await busy.waitFor({ state: "hidden" });
         await page.getByText("Changed; it holds from the next query on.").waitFor();
+        await page.getByRole("alert").getByText("req-of-the-list").waitFor();
+        await menu.waitFor();
+        await page.unroute("**/api/v1/policies?*");
+        await page.getByRole("button", { name: "Try again" }).click();
+        await page.getByRole("alert").waitFor({ state: "detached" });
     }));
 
 test("choices that could not be looked up are told with their request", (context) =>
@@ -1448,6 +1755,8 @@ test("who signs up or has forgotten the password goes on to the application", as
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
         await looks(page);
         await page.getByRole("link", { name: "Forgot it?" }).click();
+        // The page before has an address, too.
+        await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
         await page.getByLabel("E-mail").fill(email);
         await page.getByRole("button", { name: "Send the link" }).click();
         await page.getByText("the mail is on its way").waitFor();
@@ -1613,6 +1922,105 @@ test("backup codes are shown once, made anew, and each lets one in once", (conte
         await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
         await page.goto(`${server.url}/me/security`);
         await page.getByText(`${codes.length - 1} left`).waitFor();
+    }));
+
+/** The code that an authenticator app shows now for its key (RFC 6238). */
+function codeOf(key) {
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    const bits = [...key.replace(/[\s=]/g, "")]
+        .map((sign) => alphabet.indexOf(sign).toString(2).padStart(5, "0"))
+        .join("");
+    const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+    const counter = Buffer.alloc(8);
+    counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+    const digest = createHmac("sha1", secret).update(counter).digest();
+    const number = digest.readUInt32BE((digest.at(-1) ?? 0) & 15) & 0x7fffffff;
+    return String(number % 1_000_000).padStart(6, "0");
+}
+
+test("an authenticator app is set up by its picture, and asked for at the next sign-in", (context) =>
+    visit(context, async (page) => {
+        const email = "radia@people.example";
+        await post("/api/v1/auth/signup", { email, password: PASSWORD });
+        const link = new URL(await linkTo(server, email, "verify-email"));
+        await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
+        await signIn(page, server.url, email, PASSWORD);
+        await page.goto(`${server.url}/me/security`);
+        await page.getByRole("button", { name: "Add an app" }).click();
+        const dialog = page.getByRole("dialog", { name: "Add an authenticator app" });
+        await dialog.getByRole("button", { name: "Go on" }).click();
+        const picture = dialog.getByRole("img", { name: /^QR code of the key / });
+        await picture.waitFor();
+        assert.ok(await picture.evaluate((it) => it.complete && it.naturalWidth > 0));
+        const key = await dialog.locator("code").first().textContent();
+        // A wrong one is said to be wrong, and the picture stays.
+        await dialog.getByLabel("The code that it shows now").fill("000000");
+        await dialog.getByRole("button", { name: "Confirm" }).click();
+        await dialog.locator(".wrong, .note.bad").first().waitFor();
+        const used = codeOf(key);
+        await dialog.getByLabel("The code that it shows now").fill(used);
+        await dialog.getByRole("button", { name: "Confirm" }).click();
+        await keepCodes(page);
+
+        await page.getByRole("button", { name: /Your account/ }).click();
+        await page.getByRole("menuitem", { name: "Sign out" }).click();
+        await page.getByRole("heading", { name: "Sign in" }).waitFor();
+        await page.getByLabel("E-mail").fill(email);
+        await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+        const enter = page.getByRole("button", { name: "Sign in", exact: true });
+        await enter.click();
+        const field = page.getByLabel(/^Code/);
+        await field.waitFor();
+        // Each is good once: the next one comes within half a minute.
+        await holds(async () => assert.notEqual(codeOf(key), used));
+        await field.fill(codeOf(key));
+        await enter.click();
+        await page.getByRole("button", { name: "Not now" }).click();
+        await page.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+    }));
+
+test("a device is connected by the code that it shows", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        const device = {
+            name: "Television",
+            grant_types: ["urn:ietf:params:oauth:grant-type:device_code"],
+            redirect_uris: [],
+            scopes: ["read"],
+        };
+        const path = `/api/v1/organizations/${organization}/oauth-applications`;
+        const made = await post(path, device, token);
+        const ask = async (endpoint, fields) => {
+            const body = new URLSearchParams({ client_id: made.client_id, ...fields });
+            if (made.client_secret) body.set("client_secret", made.client_secret);
+            const answer = await fetch(server.url + endpoint, { method: "POST", body });
+            return answer.json();
+        };
+        const begun = await ask("/oauth/device_authorization", { scope: "read" });
+
+        await signIn(page, server.url, "viewer@acme.example");
+        await page.keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await page.keyboard.type("connect a device");
+        const opened = page.context().waitForEvent("page");
+        await page.getByRole("menuitem", { name: "Connect a device", exact: true }).click();
+        const door = await opened;
+        door.setDefaultTimeout(PATIENCE);
+        assert.equal(door.url(), begun.verification_uri);
+        await door.getByLabel("E-mail").fill("viewer@acme.example");
+        await door.getByLabel("Password").fill("Demo-pass-1");
+        await door.getByRole("button", { name: "Sign in" }).click();
+        await door.getByLabel("Code").fill(begun.user_code);
+        await door.getByRole("button", { name: "Go on" }).click();
+        await door.getByText(begun.user_code).first().waitFor();
+        await door.getByRole("button", { name: "Allow", exact: true }).click();
+        await door.getByRole("button", { name: "Allow", exact: true }).waitFor({ state: "detached" });
+        // It may ask once in some seconds, so it asks now for the first time.
+        const grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+        const tokens = await ask("/oauth/token", { grant_type, device_code: begun.device_code });
+        assert.equal(tokens.scope, "read", JSON.stringify(tokens));
+        await page.goto(`${server.url}/me/applications`);
+        await page.getByText("Television").first().waitFor();
     }));
 
 test("the plan for single sign-on says who lacks what", (context) =>
@@ -1869,6 +2277,7 @@ test("a picture of one's own stands where one is named, until it is removed", (c
         });
         assert.ok(kept.ok, await kept.text());
         await page.reload();
+        await page.getByText(/^The one that it has is kept elsewhere, at https:\/\/pictures\.example/).waitFor();
         await remove.click();
         await remove.waitFor({ state: "detached" });
         assert.equal(await picture.count(), 0);
@@ -2019,6 +2428,50 @@ test("sign in through another provider", WITH_PROVIDER, (context) =>
     }),
 );
 
+test("single sign-on is set up for a proved domain, and somebody of it comes in", WITH_PROVIDER, (context) =>
+    visit(context, async (page) => {
+        const email = "rosalind@people.example";
+        await post("/api/v1/auth/signup", { email, password: PASSWORD });
+        const link = new URL(await linkTo(server, email, "verify-email"));
+        await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
+        await signIn(page, server.url, email, PASSWORD);
+
+        await page.goto(`${server.url}/organization?tab=domains`);
+        await page.getByLabel("Domain", { exact: true }).fill("lab.example");
+        await page.getByRole("button", { name: "Claim" }).click();
+        const record = page.locator("section", { hasText: "lab.example" }).locator("code");
+        await record.nth(1).waitFor();
+        names.publish(...(await record.allTextContents()));
+        await page.getByRole("button", { name: "Verify", exact: true }).click();
+        await page.getByLabel("People of this domain may join by themselves").waitFor();
+
+        await page.goto(`${server.url}/sso/new/generic-oidc`);
+        await page.getByLabel("Name", { exact: true }).fill("Lab");
+        await page.getByLabel("Issuer").fill(issuer);
+        await page.getByLabel("Client ID").fill("corp");
+        await page.getByLabel("Client secret").fill("the secret of corp");
+        await page.getByRole("button", { name: "Register as inactive" }).click();
+        await page.getByRole("heading", { name: "Lab", level: 1, exact: true }).waitFor();
+        const isJust = page.getByLabel("Make members of people who come for the first time");
+        await isJust.click();
+        await holds(async () => assert.ok(await isJust.isChecked()));
+        await page.getByRole("button", { name: "Switch on" }).click();
+        await page.getByRole("button", { name: "Switch off" }).waitFor();
+
+        await visit(context, async (guest) => {
+            await guest.goto(`${server.url}/sign-in`);
+            await guest.getByLabel("E-mail").fill("franklin@lab.example");
+            await guest.getByRole("button", { name: "Use single sign-on" }).click();
+            await enter(guest, "franklin~franklin@lab.example");
+            await guest.getByRole("button", { name: "Continue" }).click();
+            await guest.getByRole("heading", { name: "Ask", level: 1 }).waitFor();
+            await guest.getByRole("button", { name: "Your account" }).filter({ hasText: "Person franklin" }).waitFor();
+        });
+        await page.goto(`${server.url}/people`);
+        await page.getByRole("link", { name: "Person franklin" }).waitFor();
+    }),
+);
+
 test("an account at another provider is connected, and disconnected", WITH_PROVIDER, (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "admin@acme.example");
@@ -2100,6 +2553,200 @@ test("the first way by keyboard alone", (context) =>
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
     }));
 
+test("the palette finds everything that has a name", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const find = async (words, choice, title) => {
+            await page.keyboard.press("Control+k");
+            await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+            await page.keyboard.type(words);
+            await page.getByRole("menuitem", { name: choice, exact: true }).click();
+            await page.getByRole("heading", { name: title, level: 1, exact: true }).waitFor();
+        };
+        await find("crm", "CRM Source", "CRM");
+        await find("own region", "Customers of one's own region Policy", "Customers of one's own region");
+        await find("victor", "Victor Viewer Person", "Victor Viewer");
+        await find("viewer", "Viewer Role", "Viewer");
+        await find("main work", "Main Workspace Workspace", "Main Workspace");
+        await find("postgresql", "Connect PostgreSQL New source", "Connect PostgreSQL");
+        await find("new template", "New template", "New template");
+        await page.keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await page.keyboard.type("okta");
+        await page.getByRole("menuitem", { name: "Set up Okta New identity provider", exact: true }).click();
+        await page.getByText("In Okta's Admin Console").waitFor();
+    }));
+
+test("signing up and the first steps by keyboard alone", (context) =>
+    visit(context, async (page) => {
+        const email = "louis@people.example";
+        const { keyboard } = page;
+        /** Goes on to what has this name. */
+        const tabTo = async (role, name) => {
+            const wanted = page.getByRole(role, { name, exact: true }).first();
+            await wanted.waitFor();
+            for (let steps = 0; steps < 150; steps += 1) {
+                await keyboard.press("Tab");
+                if (await wanted.evaluate((it) => it === document.activeElement)) return;
+            }
+            throw new Error(`Tab does not come to ${name}`);
+        };
+        const press = async (role, name) => {
+            await tabTo(role, name);
+            await keyboard.press("Enter");
+        };
+        await authenticator(page);
+        await page.goto(`${server.url}/sign-up`);
+        await page.locator('input[type="email"]:focus').waitFor();
+        await keyboard.type(email);
+        await tabTo("textbox", "Name");
+        await keyboard.type("Louis Braille");
+        await keyboard.press("Tab");
+        await keyboard.type(PASSWORD);
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await page.goto(await linkTo(server, email, "verify-email"));
+        await press("button", "Confirm");
+        await page.getByText("Address confirmed").waitFor();
+        await press("link", "Sign in");
+        await page.locator('input[type="email"]:focus').waitFor();
+        await keyboard.type(email);
+        await keyboard.press("Tab");
+        await keyboard.type(PASSWORD);
+        await keyboard.press("Enter");
+        await page.getByText("First steps").waitFor();
+
+        // From the first step to the form of a source.
+        await tabTo("link", "To do Connect a source A database, or a file");
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Connect a source", level: 1 }).waitFor();
+        await press("link", "CSV");
+        await page.getByRole("heading", { name: "Connect CSV", level: 1 }).waitFor();
+        await tabTo("button", "Choose");
+
+        await keyboard.press("Control+k");
+        await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
+        await keyboard.type("passkey");
+        await page.locator('[role="menuitem"][data-focused]', { hasText: "second factors" }).waitFor();
+        await keyboard.press("Enter");
+        await page.getByRole("heading", { name: "Password and second factors", level: 1 }).waitFor();
+        await press("button", "Add a passkey");
+        await page.getByRole("dialog", { name: "Add a passkey" }).locator("input:focus").waitFor();
+        await keyboard.press("Enter");
+        await page.getByText("Your passkey is set up.").waitFor();
+        // The dialog gives the focus back.
+        await page.locator("button:focus", { hasText: "Add a passkey" }).waitFor();
+    }));
+
+test("SQL is completed from what one may see", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "developer@acme.example");
+        await page.getByRole("group", { name: "Ask in" }).getByRole("button", { name: "SQL" }).click();
+        await page.getByRole("textbox", { name: "SQL" }).click();
+        const offered = page.getByRole("listbox").getByRole("option");
+        await page.keyboard.type("SELECT * FROM custo");
+        await offered
+            .filter({ hasText: /^customers/ })
+            .first()
+            .waitFor();
+        await page.keyboard.press("Enter");
+        await page.keyboard.type(" WHERE reg");
+        await offered
+            .filter({ hasText: /^region/ })
+            .first()
+            .waitFor();
+    }));
+
+test("an answer is drawn as a chart, and stands as a table again", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.getByLabel("Question").fill("How many orders per region?");
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: "How many orders per region?" });
+        const as = (name) => answer.getByRole("group", { name: "Show as" }).getByRole("button", { name });
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+        await as("Chart").click();
+        await answer.getByRole("img", { name: /EU/ }).waitFor();
+        assert.equal(await answer.getByRole("grid").count(), 0);
+        await as("Table").click();
+        await answer.getByRole("gridcell", { name: "EU" }).waitFor();
+    }));
+
+test("what a role would change is said before it does, and each permission says its role", (context) =>
+    visit(context, async (page) => {
+        const { token, organization } = await owner();
+        const { role } = await post(
+            `/api/v1/organizations/${organization}/roles`,
+            { name: "Reader", permissions: ["organization.read"] },
+            token,
+        );
+        const { users } = await (
+            await fetch(`${server.url}/api/v1/users?search=viewer@acme.example`, {
+                headers: { authorization: `Bearer ${token}` },
+            })
+        )
+            .json()
+            .then(({ data }) => data);
+        await post(`/api/v1/roles/${role.id}/assignments`, { user_id: users[0].id }, token);
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/roles/${role.id}`);
+        await page.getByRole("searchbox", { name: "Search permissions" }).fill("audit");
+        await page.getByRole("checkbox", { name: /^Read/ }).check();
+        const change = page.locator("section", { hasText: "What this would change" });
+        await change.getByText(/^1 person is touched\./).waitFor();
+        await change.getByText(/Given: audit\.read/).waitFor();
+        await change.getByRole("listitem").filter({ hasText: "Victor Viewer" }).getByText("+ audit.read").waitFor();
+        // Nothing of it is so yet.
+        await page.getByRole("checkbox", { name: /^Read/ }).uncheck();
+        await change.waitFor({ state: "detached" });
+        await page.goto(`${server.url}/people/${users[0].id}`);
+        await page.getByRole("heading", { name: "Victor Viewer", level: 1 }).waitFor();
+        const permissions = page.locator("section", { hasText: "permissions" }).getByRole("listitem");
+        await permissions
+            .filter({ hasText: /^read by .*Reader/ })
+            .first()
+            .waitFor();
+        assert.equal(await permissions.filter({ hasText: "audit" }).count(), 0);
+    }));
+
+test("an access policy is made, decides, and is deleted", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/access`);
+        await page.getByRole("button", { name: "New policy" }).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("Name", { exact: true }).fill("Not from there");
+        await dialog.getByLabel("Value of condition 1").fill("192.0.2.0/24");
+        await dialog.getByLabel("Not of condition 1").selectOption({ label: "it is so" });
+        await dialog.getByRole("button", { name: "Save" }).click();
+        const row = page.getByRole("row", { name: /Not from there/ });
+        await row.waitFor();
+        const ask = async (address) => {
+            await page.getByLabel("From the address").fill(address);
+            await page.getByRole("button", { name: "Check", exact: true }).click();
+        };
+        await ask("192.0.2.7");
+        await page.getByText("They may not.").waitFor();
+        await page.getByText(/Policies: Not from there/).waitFor();
+        await ask("198.51.100.7");
+        await page.getByText("They may.", { exact: true }).waitFor();
+        await page.getByRole("button", { name: "Actions for Not from there" }).click();
+        await page.getByRole("menuitem", { name: "Delete…" }).click();
+        await dialog.getByRole("button", { name: "Delete" }).click();
+        await row.waitFor({ state: "detached" });
+    }));
+
+test("a source is tested on its page, and its health keeps that", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/sources/2?tab=health`);
+        const checks = page.getByRole("region", { name: "Checks" }).locator("tbody tr");
+        await checks.first().waitFor();
+        const before = await checks.count();
+        await page.getByRole("button", { name: "Test", exact: true }).click();
+        await checks.nth(before).waitFor();
+    }));
+
 test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
     visit(context, async (page) => {
         const email = "owner@acme.example";
@@ -2115,6 +2762,7 @@ test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
             .getByRole("region", { name: "Jobs" })
             .getByRole("row", { name: /^mail\.send [1-9]/ })
             .waitFor();
+        await page.getByText("requests since its start").waitFor();
         await page.getByRole("link", { name: "Mails of the demo" }).click();
         await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
         const mail = page.getByRole("group").filter({ hasText: link }).first();

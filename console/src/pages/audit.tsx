@@ -139,9 +139,8 @@ function Log({ first }: { first: Chosen }) {
                 <DayField label="From" day={from} onDay={(day) => choose({ from: day })} />
                 <DayField label="to" day={to} onDay={(day) => choose({ to: day })} />
             </div>
-            {log.error ? (
-                <Problem error={log.error} retry={() => log.refetch()} />
-            ) : (
+            {log.error && <Problem error={log.error} retry={() => log.refetch()} />}
+            {(!log.error || log.data) && (
                 <div className="table-wrap" tabIndex={0} role="region" aria-label="Audit log">
                     {!log.data ? (
                         <div style={{ padding: 18 }}>

@@ -286,7 +286,15 @@ function Shares() {
                     body: { folder: folder || undefined, workspace_id: Number(workspace) },
                 }),
             ),
-        { done: "Shared.", changes: [["shares"]], inline: true },
+        {
+            done: "Shared.",
+            changes: [["shares"]],
+            inline: true,
+            onDone: () => {
+                setFolder("");
+                setWorkspace("");
+            },
+        },
     );
     const stop = useAction(
         (id: number) => read(api.DELETE("/api/v1/storage/shares/{share_id}", { params: { path: { share_id: id } } })),
@@ -295,7 +303,13 @@ function Shares() {
     return (
         <div className="stack">
             <Card title="Share a folder">
-                <ActionForm action={share} submit="Share" disabled={!workspace}>
+                <ActionForm
+                    action={share}
+                    submit="Share"
+                    disabled={!workspace}
+                    touched={folder !== "" || workspace !== ""}
+                    what="The share is"
+                >
                     <div className="form-grid">
                         <TextField
                             label="Folder"

@@ -1,9 +1,10 @@
 // Where files are dropped, chosen, and seen going up.
 
 import { Upload, X } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Button as AriaButton, DropZone, FileTrigger } from "react-aria-components";
 import { type Uploaded, upload } from "../upload";
+import { Unsaved } from "./unsaved";
 import { Button, Problem, bytes } from "./basics";
 
 type Sending = { file: File; sent: number; stop: AbortController; error?: unknown };
@@ -22,12 +23,22 @@ export function Uploads({
     many?: boolean;
 }) {
     const [sending, setSending] = useState<Sending[]>([]);
+    const isUnderWay = sending.some((each) => each.error === undefined);
+    // Whoever leaves it leaves nothing of it behind.
+    const stops = useRef(new Set<AbortController>());
+    useEffect(() => {
+        const { current } = stops;
+        return () => {
+            for (const stop of current) stop.abort();
+        };
+    }, []);
     const begin = (files: File[]) => {
         for (const file of many ? files : files.slice(0, 1)) {
             const stop = new AbortController();
             const change = (part: Partial<Sending>) =>
                 setSending((all) => all.map((each) => (each.stop === stop ? { ...each, ...part } : each)));
             setSending((all) => [...all, { file, sent: 0, stop }]);
+            stops.current.add(stop);
             upload(file, { category, folder, signal: stop.signal, onProgress: (sent) => change({ sent }) })
                 .then((done) => {
                     setSending((all) => all.filter((each) => each.stop !== stop));
@@ -36,7 +47,8 @@ export function Uploads({
                 .catch((error) => {
                     if (stop.signal.aborted) setSending((all) => all.filter((each) => each.stop !== stop));
                     else change({ error });
-                });
+                })
+                .finally(() => stops.current.delete(stop));
         }
     };
     return (
@@ -61,6 +73,7 @@ export function Uploads({
                     <AriaButton className="button">Choose</AriaButton>
                 </FileTrigger>
             </DropZone>
+            <Unsaved touched={isUnderWay} busy={false} what="What is being uploaded is" />
             <ul className="stack tight" aria-live="polite">
                 {sending.map(({ file, sent, stop, error }) => (
                     <li key={file.name + file.lastModified} className="stack tight">

@@ -85,9 +85,9 @@ export function List<T>({
                     {filters}
                 </div>
             )}
-            {answer.error ? (
-                <Problem error={answer.error} retry={() => answer.refetch()} />
-            ) : (
+            {answer.error && <Problem error={answer.error} retry={() => answer.refetch()} />}
+            {/* What is known stays in sight. */}
+            {(!answer.error || answer.data) && (
                 <div className="table-wrap" aria-busy={answer.isFetching} tabIndex={0} role="region" aria-label={name}>
                     {!answer.data ? (
                         <div style={{ padding: 18 }}>

@@ -1,8 +1,7 @@
 // The command palette: everything that can be reached, by a few letters of its name. Ctrl K, or ⌘ K.
 
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Bookmark, Database, LogOut, MessageSquareText, Moon, ShieldCheck, SunMedium, UserRound } from "lucide-react";
+import { LogOut, MessageSquareText, Moon, SunMedium } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import {
     Autocomplete,
@@ -15,10 +14,11 @@ import {
     TextField,
     useFilter,
 } from "react-aria-components";
-import { api, read } from "../api/client";
+import { useFound } from "../found";
 import { useMay } from "../standing";
 import { documents, groups, others } from "./places";
 import { signOut } from "./person";
+import { tellError } from "./tell";
 import { toggleTheme } from "./theme";
 
 type Command = { id: string; label: string; where?: string; words?: string; icon: ReactNode; run: () => void };
@@ -31,27 +31,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     const wanted = typed.trim();
     const go = (href: string) => () => void navigate({ href });
 
-    // Things of one's own, found by the server.
-    const sources = useQuery({
-        queryKey: ["palette", "sources", wanted],
-        enabled: wanted.length > 1 && may("datasource.read"),
-        queryFn: () => read(api.GET("/api/v1/data-sources", { params: { query: { search: wanted, page_size: 5 } } })),
-    });
-    const policies = useQuery({
-        queryKey: ["palette", "policies", wanted],
-        enabled: wanted.length > 1 && may("policy.read"),
-        queryFn: () => read(api.GET("/api/v1/policies", { params: { query: { search: wanted, page_size: 5 } } })),
-    });
-    const questions = useQuery({
-        queryKey: ["palette", "questions", wanted],
-        enabled: wanted.length > 1 && may("prompt.read"),
-        queryFn: () => read(api.GET("/api/v1/prompts", { params: { query: { search: wanted, page_size: 5 } } })),
-    });
-    const people = useQuery({
-        queryKey: ["palette", "people", wanted],
-        enabled: wanted.length > 1 && may("member.read"),
-        queryFn: () => read(api.GET("/api/v1/users", { params: { query: { search: wanted, limit: 5 } } })),
-    });
+    const things = useFound(wanted);
 
     const places: Command[] = [
         ...groups.flatMap((group) => group.places.map((place) => ({ place, where: group.title }))),
@@ -82,39 +62,13 @@ export function Palette({ onClose }: { onClose: () => void }) {
             icon: document.documentElement.dataset.theme === "dark" ? <SunMedium size={16} /> : <Moon size={16} />,
             run: toggleTheme,
         },
-        { id: "out", label: "Sign out", words: "logout leave", icon: <LogOut size={16} />, run: () => void signOut() },
-    ];
-    const found: Command[] = [
-        ...(sources.data?.items ?? []).map((source) => ({
-            id: `s${source.id}`,
-            label: source.name,
-            where: "Source",
-            icon: <Database size={16} />,
-            run: go(`/sources/${source.id}`),
-        })),
-        ...(policies.data?.items ?? []).map((policy) => ({
-            id: `p${policy.id}`,
-            label: policy.name,
-            where: "Policy",
-            icon: <ShieldCheck size={16} />,
-            run: go(`/policies/${policy.id}`),
-        })),
-        ...(questions.data?.items ?? []).map((question) => ({
-            id: `q${question.id}`,
-            label: question.name ?? question.prompt_text,
-            words: question.prompt_text,
-            where: "Question",
-            icon: <Bookmark size={16} />,
-            run: go(`/questions/${question.id}`),
-        })),
-        ...(people.data?.users ?? []).map((person) => ({
-            id: `u${person.id}`,
-            label: person.display_name || person.email,
-            words: person.email,
-            where: "Person",
-            icon: <UserRound size={16} />,
-            run: go(`/people/${person.id}`),
-        })),
+        {
+            id: "out",
+            label: "Sign out",
+            words: "logout leave",
+            icon: <LogOut size={16} />,
+            run: () => void signOut().catch(tellError),
+        },
     ];
     const question: Command[] =
         wanted.length > 3
@@ -132,9 +86,20 @@ export function Palette({ onClose }: { onClose: () => void }) {
     // What is called so stands before what only has to do with it.
     const rank = (command: Command) =>
         contains(command.label, wanted) ? (command.label.toLowerCase().startsWith(wanted.toLowerCase()) ? 0 : 1) : 2;
-    const fitting = commands.filter((command) =>
-        fits(`${command.label} ${command.where ?? ""} ${command.words ?? ""}`, wanted),
-    );
+    const isFitting = ({ label, where = "", words = "" }: Pick<Command, "label" | "where" | "words">) =>
+        fits(`${label} ${where} ${words}`, wanted);
+    const fitting = commands.filter(isFitting);
+    // What the server has searched it may have found by more than is told here.
+    const found: Command[] = things
+        .filter((thing) => wanted.length > 1 && (thing.isSearched || isFitting(thing)))
+        .map(({ path, label, where, words, icon: Icon }) => ({
+            id: path,
+            label,
+            where,
+            words,
+            icon: <Icon size={16} />,
+            run: go(path),
+        }));
     const shown = [...fitting.toSorted((a, b) => rank(a) - rank(b)), ...found, ...question];
 
     return (

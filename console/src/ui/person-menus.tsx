@@ -4,13 +4,11 @@ import { useNavigate } from "@tanstack/react-router";
 import { Check, LogOut, Moon } from "lucide-react";
 import type { ReactNode, RefObject } from "react";
 import { Header, Menu, MenuItem, MenuSection, Popover, Separator } from "react-aria-components";
-import { api, read } from "../api/client";
 import { useWorkspaces } from "../choices";
-import { enter, useMe, usePlace } from "../standing";
-import { signOut } from "./person";
+import { useMe, usePlace } from "../standing";
 import { others } from "./places";
 import { toggleTheme } from "./theme";
-import { tell, tellError } from "./tell";
+import { tell } from "./tell";
 import { isUnsaved } from "./unsaved";
 
 /** The button that was pressed, and how. */
@@ -56,7 +54,7 @@ function Above({
     );
 }
 
-export function OfPerson({ opened }: { opened: Opened }) {
+export function OfPerson({ opened, onSignOut }: { opened: Opened; onSignOut: () => void }) {
     const me = useMe();
     const navigate = useNavigate();
     return (
@@ -65,7 +63,7 @@ export function OfPerson({ opened }: { opened: Opened }) {
             placement="top start"
             onAction={(key) => {
                 if (key === "theme") toggleTheme();
-                else if (key === "out") void signOut();
+                else if (key === "out") onSignOut();
                 else void navigate({ to: key });
             }}
         >
@@ -96,27 +94,22 @@ export function OfPerson({ opened }: { opened: Opened }) {
     );
 }
 
-export function OfPlace({ opened }: { opened: Opened }) {
+export function OfPlace({ opened, onPlace }: { opened: Opened; onPlace: (workspace: number) => void }) {
     const { workspace } = usePlace();
     const navigate = useNavigate();
     const me = useMe();
     const workspaces = useWorkspaces();
     const organizations = me.data?.organizations ?? [];
-    const change = async (id: number) => {
+    const change = (id: number) => {
         if (id === workspace) return;
         if (isUnsaved()) return tell("Something here is not saved. Save it, or leave the page, and then go there.");
-        try {
-            enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
-            void navigate({ to: "/" });
-        } catch (error) {
-            tellError(error);
-        }
+        onPlace(id);
     };
     return (
         <Above
             of={opened}
             placement="bottom start"
-            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : void change(Number(key)))}
+            onAction={(key) => (key === "new" ? void navigate({ to: "/welcome" }) : change(Number(key)))}
         >
             {organizations.map((each) => (
                 <MenuSection key={each.id}>

@@ -1,13 +1,16 @@
 // The person's menu, and the choice of organization and workspace.
 
-import { ChevronsUpDown } from "lucide-react";
-import { type ComponentProps, type ComponentType, Suspense, lazy, useRef, useState } from "react";
-import { api, read } from "../api/client";
+import { useNavigate } from "@tanstack/react-router";
+import { ChevronsUpDown, LoaderCircle } from "lucide-react";
+import { type ComponentProps, type ReactNode, Suspense, lazy, useRef, useState } from "react";
+import { ApiError, api, read } from "../api/client";
 import { useWorkspaces } from "../choices";
 import { session } from "../session";
-import { useMe, usePlace } from "../standing";
+import { enter, useMe, usePlace } from "../standing";
+import { useAction } from "./action";
 import { Avatar } from "./basics";
 import type { Opened } from "./person-menus";
+import { giveUp, mayLeave } from "./unsaved";
 
 const menus = () => import("./person-menus");
 const OfPerson = lazy(async () => ({ default: (await menus()).OfPerson }));
@@ -15,9 +18,15 @@ const OfPlace = lazy(async () => ({ default: (await menus()).OfPlace }));
 
 /** Ends the session, and where an identity provider opened it, leads there to sign out of that too. */
 export async function signOut() {
+    if (!(await mayLeave())) return;
     const answer = await read(api.POST("/api/v1/sso/logout", { body: {} })).catch(() => undefined);
     // That one is not for everybody, such as people who have not confirmed their address.
-    if (!answer) await read(api.POST("/api/v1/auth/logout")).catch(() => undefined);
+    if (!answer)
+        await read(api.POST("/api/v1/auth/logout")).catch((error) => {
+            // What is over already is over. What could not be ended goes on, and whoever believes otherwise is wrong.
+            if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) throw error;
+        });
+    giveUp();
     session.end();
     if (answer?.logout_url) location.assign(answer.logout_url);
 }
@@ -25,10 +34,16 @@ export async function signOut() {
 /** A button and its menu, which is loaded when it seems to be wanted. */
 function MenuButton({
     label,
-    menu: Menu,
+    menu,
+    busy,
     children,
     ...rest
-}: ComponentProps<"button"> & { label: string; menu: ComponentType<{ opened: Opened }> }) {
+}: ComponentProps<"button"> & {
+    label: string;
+    menu: (opened: Opened) => ReactNode;
+    /** Whether what was chosen still runs. */
+    busy: boolean;
+}) {
     const button = useRef<HTMLButtonElement>(null);
     const [open, setOpen] = useState<"mouse" | "keyboard">();
     const preload = () => void menus().catch(() => undefined);
@@ -40,6 +55,7 @@ function MenuButton({
                 type="button"
                 aria-haspopup="menu"
                 aria-expanded={open !== undefined}
+                aria-busy={busy || undefined}
                 onPointerEnter={preload}
                 onFocus={preload}
                 onClick={(event) => {
@@ -55,17 +71,16 @@ function MenuButton({
             >
                 {children}
                 <span className="visually-hidden">{label}</span>
+                {busy && <LoaderCircle size={15} className="spin" aria-hidden />}
             </button>
             {open && (
                 <Suspense>
-                    <Menu
-                        opened={{
-                            label,
-                            button,
-                            isByKeyboard: open === "keyboard",
-                            onClose: () => setOpen(undefined),
-                        }}
-                    />
+                    {menu({
+                        label,
+                        button,
+                        isByKeyboard: open === "keyboard",
+                        onClose: () => setOpen(undefined),
+                    })}
                 </Suspense>
             )}
         </>
@@ -75,8 +90,14 @@ function MenuButton({
 export function PersonMenu() {
     const me = useMe();
     const name = me.data?.user.display_name ?? "";
+    const leave = useAction(signOut);
     return (
-        <MenuButton label="Your account" menu={OfPerson} className="button quiet">
+        <MenuButton
+            label="Your account"
+            busy={leave.busy}
+            menu={(opened) => <OfPerson opened={opened} onSignOut={() => void leave.start(undefined)} />}
+            className="button quiet"
+        >
             <Avatar name={name || "?"} picture={me.data?.user.profile_image_url} />
             <span className="grow break" style={{ textAlign: "left" }}>
                 {name}
@@ -91,10 +112,16 @@ export function PlaceMenu() {
     const workspaces = useWorkspaces();
     const here = me.data?.organizations?.find((each) => each.id === organization);
     const room = workspaces.data?.workspaces.find((each) => each.id === workspace);
+    const navigate = useNavigate();
+    const change = useAction(async (id: number) => {
+        enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
+        void navigate({ to: "/" });
+    });
     return (
         <MenuButton
             label="Switch organization or workspace"
-            menu={OfPlace}
+            busy={change.busy}
+            menu={(opened) => <OfPlace opened={opened} onPlace={(id) => void change.start(id)} />}
             className="button"
             style={{ width: "100%", minHeight: 46, justifyContent: "flex-start" }}
         >

@@ -78,6 +78,12 @@ export function Picture({
                     </ActionButton>
                 )}
             </div>
+            {picture && !picture.startsWith("data:") && (
+                <p className="small soft break">
+                    The one that it has is kept elsewhere, at {picture}. Nothing here is loaded from there, so it is not
+                    shown.
+                </p>
+            )}
             {set.error !== undefined && <Problem error={set.error} />}
         </div>
     );

@@ -208,6 +208,13 @@ export const others: Place[] = [
         words: "parameters values placeholders",
     },
     {
+        path: "/questions/templates/new",
+        label: "New template",
+        icon: FileText,
+        needs: "prompt.write",
+        words: "add question parameters",
+    },
+    {
         path: "/questions/words",
         label: "Words of your own",
         icon: BookOpen,
@@ -317,7 +324,14 @@ export const others: Place[] = [
     { path: "/invited", label: "My invitations", icon: Mail, words: "join organization" },
 ];
 
+/** Pages of the server itself, which open beside the console. */
 export const documents: Place[] = [
     { path: "/docs", label: "API documentation", icon: BookOpen, words: "openapi swagger" },
     { path: "/openapi.json", label: "OpenAPI document", icon: FileText },
+    {
+        path: "/oauth/device",
+        label: "Connect a device",
+        icon: MonitorSmartphone,
+        words: "code television terminal cli",
+    },
 ];

@@ -9,6 +9,7 @@ import { Button, Note, Skeleton, showActive } from "./basics";
 import { PersonMenu, PlaceMenu } from "./person";
 import { groups } from "./places";
 import { proof } from "./proof";
+import { whenAsked } from "./unsaved";
 
 // What stands above the page is loaded when it is first wanted.
 const Palette = lazy(async () => ({ default: (await import("./palette")).Palette }));
@@ -70,6 +71,8 @@ export function Shell() {
         addEventListener("keydown", key);
         return () => removeEventListener("keydown", key);
     }, []);
+    // A form that asks is beneath the phone's menu.
+    useEffect(() => whenAsked(() => setDrawer(false)), []);
     // After a change of page a screen reader begins at its title.
     useEffect(() => {
         setDrawer(false);

@@ -26,6 +26,11 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
     ]);
     const [text, setText] = useState(policy?.cedar ?? JSON.stringify(policy?.conditions ?? {}, null, 2));
     const [touched, setTouched] = useState(false);
+    // Those that a button adds or takes away, too.
+    const rewrite = (next: Line[]) => {
+        setLines(next);
+        setTouched(true);
+    };
     const save = useAction(
         async () => {
             const conditions =
@@ -151,7 +156,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                         </div>
                         {lines.map((line, index) => {
                             const change = (part: Partial<Line>) =>
-                                setLines(lines.map((each, at) => (at === index ? { ...each, ...part } : each)));
+                                rewrite(lines.map((each, at) => (at === index ? { ...each, ...part } : each)));
                             return (
                                 <div key={index} className="row">
                                     <select
@@ -196,7 +201,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                         small
                                         kind="quiet"
                                         aria-label={`Remove condition ${index + 1}`}
-                                        onClick={() => setLines(lines.filter((_, at) => at !== index))}
+                                        onClick={() => rewrite(lines.filter((_, at) => at !== index))}
                                     >
                                         Remove
                                     </Button>
@@ -212,7 +217,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                             <Button
                                 small
                                 onClick={() =>
-                                    setLines([
+                                    rewrite([
                                         ...lines,
                                         { attribute: "subject.mfa", operator: "eq", value: "false", not: false },
                                     ])

@@ -7,7 +7,7 @@ import { useEffect, useRef, useState } from "react";
 import { ApiError, type Schemas, api, read } from "../../api/client";
 import { demo } from "../../demo";
 import { deviceFingerprint } from "../../device";
-import { withPasskey } from "../../passkey";
+import { choosePasskey, present, withPasskey } from "../../passkey";
 import { ActionButton, ActionForm, useAction } from "../../ui/action";
 import { Button, Check, PasswordField, Problem, TextField } from "../../ui/basics";
 import { destination, useArrival, useDestination, useDoor } from "./arrival";
@@ -38,20 +38,6 @@ export function SignIn() {
     });
     const given = demo();
 
-    // A passkey is offered among the suggestions of the address field, without a click, where the browser can.
-    useEffect(() => {
-        const controller = new AbortController();
-        conditional.current = controller;
-        const offer = async () => {
-            if (!("PublicKeyCredential" in window) || !(await PublicKeyCredential.isConditionalMediationAvailable?.()))
-                return;
-            arrive(await withPasskey(undefined, controller.signal));
-        };
-        offer().catch(() => undefined);
-        return () => controller.abort();
-        // The offer stands as long as the page does.
-    }, []);
-
     const login = useAction(
         async (who: { email: string; password: string }) => {
             const answer = await read(
@@ -68,13 +54,34 @@ export function SignIn() {
         },
         { inline: true },
     );
+    /** The one that was chosen among the suggestions, or else one that is asked for now. */
     const passkey = useAction(
-        async () => {
+        async (chosen: Awaited<ReturnType<typeof choosePasskey>> | undefined) => {
             conditional.current?.abort();
-            arrive(await withPasskey(email || undefined));
+            try {
+                arrive(await (chosen ? present(chosen) : withPasskey(email || undefined)));
+            } catch (error) {
+                setOffers((before) => before + 1);
+                throw error;
+            }
         },
         { inline: true },
     );
+    // A passkey is offered among the suggestions of the address field, without a click, where the browser can; and again
+    // where none came of it.
+    const [offers, setOffers] = useState(0);
+    useEffect(() => {
+        const controller = new AbortController();
+        conditional.current = controller;
+        const offer = async () => {
+            if (!("PublicKeyCredential" in window) || !(await PublicKeyCredential.isConditionalMediationAvailable?.()))
+                return;
+            void passkey.start(await choosePasskey(undefined, controller.signal));
+        };
+        offer().catch(() => undefined);
+        return () => controller.abort();
+        // The offer stands as long as the page does.
+    }, [offers]);
     const social = useAction(
         async (provider: string) => {
             const { oauth_url } = await read(

@@ -55,7 +55,7 @@ function ConfirmApp({
         },
     });
     return (
-        <Dialog title="Add an authenticator app" onClose={onClose}>
+        <Dialog title="Add an authenticator app" touched onClose={onClose}>
             <ActionForm action={confirm} submit="Confirm" onCancel={onClose}>
                 <p>Scan this with the app, or type the key.</p>
                 <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
@@ -97,7 +97,7 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
     });
     const error = begin.error ?? confirm.error;
     return (
-        <Dialog title="Codes by mail" onClose={onClose}>
+        <Dialog title="Codes by mail" touched={sent} onClose={onClose}>
             <ActionForm
                 action={{ ...(sent ? confirm : begin), error }}
                 submit={sent ? "Confirm" : "Send it"}

@@ -11,6 +11,7 @@ import { Confirm } from "../../ui/confirm";
 import { Loaded } from "../../ui/loaded";
 import { NameForm } from "../../ui/naming";
 import { Picture, asPicture } from "../../ui/picture";
+import { giveUp } from "../../ui/unsaved";
 import { DataCard } from "../people/data-card";
 import { MyPage } from "./my-page";
 import { SocialAccounts } from "./social";
@@ -72,7 +73,13 @@ export function Profile() {
                                     </li>
                                 ))}
                                 <li>
-                                    <ActionForm action={add} on={false} className="stack tight grow">
+                                    <ActionForm
+                                        action={add}
+                                        on={false}
+                                        className="stack tight grow"
+                                        touched={email !== ""}
+                                        what="The address is"
+                                    >
                                         <div className="row">
                                             <div className="grow">
                                                 <input
@@ -156,7 +163,10 @@ export function Profile() {
                                         }),
                                     )
                                 }
-                                onDone={() => session.end()}
+                                onDone={() => {
+                                    giveUp();
+                                    session.end();
+                                }}
                                 onClose={() => setDeleting(false)}
                             >
                                 <p>Your sessions and tokens die now. For thirty days the operator can open it again.</p>

@@ -160,7 +160,13 @@ export function Security() {
                 </Rows>
             </Card>
             <Card title="Password">
-                <ActionForm action={change} submit="Change password">
+                <ActionForm
+                    action={change}
+                    submit="Change password"
+                    // The one that it has may be filled in by the browser.
+                    touched={next !== ""}
+                    what="The new password is"
+                >
                     <input
                         type="text"
                         autoComplete="username"

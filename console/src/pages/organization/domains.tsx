@@ -140,7 +140,7 @@ export function Domains() {
             <Pager name="domains" page={page} size={SIZE} total={domains.data?.total_count ?? 0} onPage={setPage} />
             {may("organization.update") && (
                 <Card title="Claim a domain">
-                    <ActionForm action={add} className="stack tight">
+                    <ActionForm action={add} className="stack tight" touched={domain !== ""} what="The domain is">
                         <div className="row">
                             <div className="grow">
                                 <input

@@ -8,6 +8,7 @@ import { useAction } from "../../ui/action";
 import { Card } from "../../ui/basics";
 import { Confirm, DeleteCard } from "../../ui/confirm";
 import { NameForm } from "../../ui/naming";
+import { giveUp } from "../../ui/unsaved";
 
 export function General({ name: first, id }: { name: string; id: number }) {
     const may = useMay();
@@ -40,7 +41,10 @@ export function General({ name: first, id }: { name: string; id: number }) {
                             }),
                         )
                     }
-                    onDone={() => session.end()}
+                    onDone={() => {
+                        giveUp();
+                        session.end();
+                    }}
                     onClose={() => setDeleting(false)}
                 >
                     <p>Everybody loses it at once.</p>

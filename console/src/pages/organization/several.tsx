@@ -14,6 +14,7 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
     const [text, setText] = useState("");
     const [template, setTemplate] = useState("");
     const [results, setResults] = useState<Schemas["ProvisionResult"][]>();
+    const [isMade, setIsMade] = useState(false);
     const names = [
         ...new Set(
             text
@@ -23,8 +24,8 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
         ),
     ];
     const make = useAction(
-        (dry: boolean) =>
-            read(
+        async (dry: boolean) => {
+            const answer = await read(
                 api.POST("/api/v1/workspaces/provision", {
                     body: {
                         organization_id: organization,
@@ -35,18 +36,18 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
                         })),
                     },
                 }),
-            ),
-        {
-            changes: [["rooms", organization], ["workspaces"]],
-            inline: true,
-            onDone: (answer) => setResults(answer.results),
+            );
+            setResults(answer.results);
+            setIsMade(!dry);
         },
+        { changes: [["rooms", organization], ["workspaces"]], inline: true },
     );
     const change = (set: (value: string) => void) => (value: string) => {
         set(value);
         setResults(undefined);
+        setIsMade(false);
     };
-    const touched = text !== "" && results === undefined;
+    const touched = text !== "" && !isMade;
     return (
         <Dialog title="Several workspaces" touched={touched} onClose={onClose}>
             <ActionForm

@@ -47,7 +47,10 @@ export function InvitationsPage() {
             done: (sent) => `${sent} ${sent === 1 ? "invitation is" : "invitations are"} on the way.`,
             changes,
             inline: true,
-            onDone: () => setAddresses(""),
+            onDone: () => {
+                setAddresses("");
+                setMessage("");
+            },
         },
     );
     const resend = useAction(

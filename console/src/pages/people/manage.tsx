@@ -9,6 +9,7 @@ import { Button, Card, Check } from "../../ui/basics";
 import { Confirm } from "../../ui/confirm";
 import { NameForm } from "../../ui/naming";
 import { PersonChoice } from "../../ui/person-choice";
+import { Unsaved } from "../../ui/unsaved";
 import { DataCard } from "./data-card";
 import { MergeCard } from "./merging";
 
@@ -80,6 +81,7 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                             )}
                         </span>
                     </div>
+                    <Unsaved touched={reason !== ""} busy={change.busy} what="The reason is" />
                 </Card>
             )}
             {may("user.export") && (

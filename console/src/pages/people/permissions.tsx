@@ -46,7 +46,16 @@ export function Permissions({ id }: { id: number }) {
                     },
                 }),
             ),
-        { done: "Given.", changes, inline: true },
+        {
+            done: "Given.",
+            changes,
+            inline: true,
+            onDone: () => {
+                setRole("");
+                setRoom("");
+                setUntil("");
+            },
+        },
     );
     const take = useAction(
         (assignment: { role_id: number; id: number }) =>
@@ -97,7 +106,12 @@ export function Permissions({ id }: { id: number }) {
                                 {data.roles.length === 0 && <li className="soft">None.</li>}
                                 {may("role.assign") && (
                                     <li>
-                                        <ActionForm action={give} className="stack tight grow">
+                                        <ActionForm
+                                            action={give}
+                                            className="stack tight grow"
+                                            touched={role !== "" || room !== "" || until !== ""}
+                                            what="The role is"
+                                        >
                                             <div className="row">
                                                 <Filter
                                                     label="Role"

@@ -50,11 +50,13 @@ export function useCheck(type: PolicyType, rules: Rule[], sources: number[], rea
         const timer = setTimeout(() => setSettled(text), 450);
         return () => clearTimeout(timer);
     }, [text]);
+    // What was said of other rules is not said of these.
+    const isBehind = settled !== JSON.stringify(rules);
     const governed = people.data?.users.find((person) => person.role_id != null && roleIds.includes(person.role_id));
     const id = governed?.id ?? me.data?.user.id;
     const check = useQuery({
         queryKey: ["check", type, settled, sources[0], id],
-        enabled: Boolean(ready && id && sources[0]),
+        enabled: Boolean(ready && !isBehind && id && sources[0]),
         retry: false,
         queryFn: () =>
             read(
@@ -78,7 +80,7 @@ export function useCheck(type: PolicyType, rules: Rule[], sources: number[], rea
                 }),
             ),
     });
-    return { ...check, whom: governed ? governed.display_name || governed.email : "you" };
+    return { ...check, type, isBehind, whom: governed ? governed.display_name || governed.email : "you" };
 }
 
 export function isReady(type: PolicyType, rules: Rule[]): boolean {
@@ -105,7 +107,7 @@ export function Checked({
     if (!ready) return null;
     if (sources.length === 0)
         return <p className="small soft">Choose a source, and the rules are checked against its tables.</p>;
-    if (check.isFetching)
+    if (check.isFetching || check.isBehind)
         return (
             <p className="row small soft">
                 <LoaderCircle size={15} className="spin" aria-hidden />
@@ -129,6 +131,30 @@ export function Checked({
         );
     }
     if (!check.data) return null;
+    // What cannot be applied closes the table. Of access alone that is meant.
+    const closed =
+        check.type === "access_control"
+            ? []
+            : check.data.tables.filter((table) => table.before.allowed && !table.after.allowed);
+    if (closed.length > 0)
+        return (
+            <Note tone="bad">
+                <ul>
+                    {closed.map(({ table, after }) => (
+                        <li key={table}>
+                            <code>{table}</code>: {after.denied_because}
+                        </li>
+                    ))}
+                </ul>
+            </Note>
+        );
+    if (!check.data.tables.some((table) => table.changed))
+        return (
+            <Note tone="warn">
+                It changes nothing for {check.whom} beside what holds already: no table that is known fits it, or what
+                it hides is hidden.
+            </Note>
+        );
     const touched = check.data.tables.flatMap((table) => [
         ...table.after.row_filters.map((filter) => `${table.table}: ${filter.in_words}`),
         ...table.after.masked_columns.map((mask) => `${table.table}.${mask.column}: ${mask.in_words}`),

@@ -25,6 +25,11 @@ export function NewPolicy() {
     const sources = useSources();
     const roles = useRoles();
     const tables = useTables(chosen);
+    // Those that a button adds, takes away or switches, too.
+    const changeRules = (next: Rule[]) => {
+        setRules(next);
+        setTouched(true);
+    };
     const ready = isReady(type, rules);
     const check = useCheck(type, rules, chosen, ready, roleIds);
     const create = useAction(
@@ -141,7 +146,7 @@ export function NewPolicy() {
                         </p>
                     </div>
                 </Card>
-                <Rules type={type} rules={rules} onRules={setRules} tables={tables} problem={create.of} />
+                <Rules type={type} rules={rules} onRules={changeRules} tables={tables} problem={create.of} />
                 <Checked check={check} ready={ready} sources={chosen} />
                 <Card title="What to call it">
                     <div className="form-grid">

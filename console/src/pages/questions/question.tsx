@@ -61,6 +61,12 @@ export function SavedQuestion() {
     useEffect(() => {
         if (ask === undefined || !data || asked.current) return;
         asked.current = true;
+        void navigate({
+            to: "/questions/$id",
+            params: { id: written },
+            search: ({ ask: _, ...others }) => others,
+            replace: true,
+        });
         again();
     });
     return (

@@ -1,8 +1,8 @@
 // Saved questions that are asked by themselves: all that one sees, and those of one question.
 
-import { Link, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { MoreHorizontal } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { api, read } from "../../api/client";
 import { queries } from "../../queries";
 import { useMay, useMe } from "../../standing";
@@ -82,6 +82,17 @@ export function SchedulesOf({ question }: { question: Saved }) {
     // Whoever comes from an answer to have it asked by itself is asked when.
     const { schedule } = useSearch({ strict: false }) as { schedule?: string };
     const [making, setMaking] = useState(schedule === "new");
+    const navigate = useNavigate();
+    // Once: neither a reload nor the way back asks again.
+    useEffect(() => {
+        if (schedule !== undefined)
+            void navigate({
+                to: "/questions/$id",
+                params: { id: String(question.id) },
+                search: ({ schedule: _, ...others }) => others,
+                replace: true,
+            });
+    }, [schedule, question.id, navigate]);
     return (
         <>
             <p className="soft">{WHOSE}</p>

@@ -174,7 +174,10 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
                     <TextField
                         label="Description (optional)"
                         value={description}
-                        onValue={setDescription}
+                        onValue={(value) => {
+                            setDescription(value);
+                            setTouched(true);
+                        }}
                         error={connect.of("description")}
                     />
                     <div className="span">
@@ -182,7 +185,10 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
                             label="Only in this workspace"
                             hint="Otherwise people of all workspaces reach it, as far as their roles go."
                             checked={onlyHere}
-                            onChange={(event) => setOnlyHere(event.target.checked)}
+                            onChange={(event) => {
+                                setOnlyHere(event.target.checked);
+                                setTouched(true);
+                            }}
                         />
                     </div>
                 </div>

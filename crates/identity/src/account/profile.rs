@@ -28,7 +28,8 @@ const MAX_URL: usize = 2048;
 pub struct UpdateProfileRequest {
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub display_name: Option<String>,
-    /// An address that begins with https://, or a data URL with a PNG, JPEG, WebP or GIF of at most 256 KiB.
+    /// An address that begins with https://, or a data URL with a PNG, JPEG, WebP or GIF of at most 256 KiB. The console shows
+    /// the latter alone: its pages load nothing from elsewhere.
     pub profile_image_url: Option<String>,
     /// Merged into what is there; `null` removes a key. At most 64 KiB in all.
     #[schema(value_type = Option<Object>)]

@@ -54,8 +54,27 @@ async fn newest(folder: &Path) -> io::Result<Vec<Sent>> {
     names.sort_unstable();
     let mut mails = Vec::new();
     for name in names.into_iter().rev().take(MOST) {
-        let message = tokio::fs::read_to_string(folder.join(&name)).await?;
-        mails.push(Sent { name, message });
+        match tokio::fs::read_to_string(folder.join(&name)).await {
+            Ok(message) => mails.push(Sent { name, message }),
+            // Taken away since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(mails)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mail_that_vanishes_while_they_are_read_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("1.eml"), "Subject: Here").unwrap();
+        // It is listed, and there is nothing to read.
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("2.eml")).unwrap();
+        let mails = newest(folder.path()).await.unwrap();
+        assert_eq!(mails.iter().map(|mail| mail.name.as_str()).collect::<Vec<_>>(), ["1.eml"]);
+    }
 }
