@@ -5,14 +5,14 @@ import { Button, Page, Problem } from "./basics";
 
 export function Broken({ error, reset }: ErrorComponentProps) {
     return (
-        <Page title="This page broke" narrow lead="What you did before is safe on the server.">
+        <Page title="This page crashed" narrow lead="Anything you saved before is safe.">
             <Problem error={error} />
             <div className="row">
                 <Button kind="primary" onClick={reset}>
                     Try again
                 </Button>
                 <a className="button" href="/">
-                    To the start
+                    Go home
                 </a>
             </div>
         </Page>
@@ -21,10 +21,10 @@ export function Broken({ error, reset }: ErrorComponentProps) {
 
 export function Missing() {
     return (
-        <Page title="There is nothing here" narrow lead="The address is wrong, or what stood here is gone.">
+        <Page title="Page not found" narrow lead="The address is wrong, or the page no longer exists.">
             <div className="row">
                 <a className="button primary" href="/">
-                    To the start
+                    Go home
                 </a>
             </div>
         </Page>

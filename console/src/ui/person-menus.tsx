@@ -86,7 +86,7 @@ export function OfPerson({ opened }: { opened: Opened }) {
             <Separator />
             <MenuItem id="theme">
                 <Moon size={16} />
-                Light or dark
+                Toggle dark mode
             </MenuItem>
             <MenuItem id="out">
                 <LogOut size={16} />
@@ -104,7 +104,7 @@ export function OfPlace({ opened }: { opened: Opened }) {
     const organizations = me.data?.organizations ?? [];
     const change = async (id: number) => {
         if (id === workspace) return;
-        if (isUnsaved()) return tell("Something here is not saved. Save it, or leave the page, and then go there.");
+        if (isUnsaved()) return tell("You have unsaved changes. Save or discard them first.");
         try {
             enter(await read(api.POST("/api/v1/auth/switch-workspace", { body: { workspace_id: id } })));
             void navigate({ to: "/" });

@@ -63,18 +63,13 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                 );
             else await read(api.POST("/api/v1/sso/abac/policies", { body }));
         },
-        { done: "It holds from the next request on.", changes: [["access"]], inline: true, onDone: onClose },
+        { done: "Saved. It applies from the next request.", changes: [["access"]], inline: true, onDone: onClose },
     );
     const kinds = [
         ...new Set(permissions.data?.permissions.map((permission) => permission.category as string) ?? [kind]),
     ];
     return (
-        <Dialog
-            title={policy ? "Change the access policy" : "New access policy"}
-            wide
-            touched={touched}
-            onClose={onClose}
-        >
+        <Dialog title={policy ? "Edit access policy" : "New access policy"} wide touched={touched} onClose={onClose}>
             <ActionForm
                 action={save}
                 submit="Save"
@@ -93,16 +88,16 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                         error={save.of("description")}
                     />
                     <SelectField
-                        label="It"
+                        label="Effect"
                         value={effect}
                         onValue={setEffect}
                         options={[
-                            ["deny", "denies"],
-                            ["allow", "allows"],
+                            ["deny", "Deny"],
+                            ["allow", "Allow"],
                         ]}
                     />
                     <SelectField
-                        label="About"
+                        label="Resources"
                         value={kind}
                         onValue={(value) => {
                             setKind(value);
@@ -111,7 +106,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                         options={kinds.map((each) => [each, each] as const)}
                     />
                 </div>
-                <Choices legend="What" error={save.of("actions")}>
+                <Choices legend="Permissions" error={save.of("actions")}>
                     <Loaded query={permissions} lines={2}>
                         {(data) => (
                             <Toggles
@@ -147,7 +142,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                 <option value="any">any</option>
                                 <option value="all">all</option>
                             </select>{" "}
-                            of these hold:
+                            of these apply:
                         </div>
                         {lines.map((line, index) => {
                             const change = (part: Partial<Line>) =>
@@ -160,8 +155,8 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                         value={line.not ? "not" : ""}
                                         onChange={(event) => change({ not: event.target.value === "not" })}
                                     >
-                                        <option value="">it is so</option>
-                                        <option value="not">it is not so</option>
+                                        <option value="">is true</option>
+                                        <option value="not">is not true</option>
                                     </select>
                                     <input
                                         type="text"
@@ -218,13 +213,13 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                     ])
                                 }
                             >
-                                Another condition
+                                Add condition
                             </Button>
                         </div>
                     </div>
                 ) : (
                     <Field
-                        label={mode === "json" ? "Conditions as JSON" : "One policy in Cedar"}
+                        label={mode === "json" ? "Conditions as JSON" : "Cedar policy"}
                         error={save.of("conditions") ?? save.of("cedar")}
                     >
                         {(props) => (

@@ -24,7 +24,7 @@ export function General({ name: first, id }: { name: string; id: number }) {
             </Card>
             {may("organization.delete") && (
                 <DeleteCard title="Delete the organization" onDelete={() => setDeleting(true)}>
-                    Its sources, files, policies and records go with it.
+                    Deletes its sources, files, policies and records.
                 </DeleteCard>
             )}
             {deleting && (
@@ -43,7 +43,7 @@ export function General({ name: first, id }: { name: string; id: number }) {
                     onDone={() => session.end()}
                     onClose={() => setDeleting(false)}
                 >
-                    <p>Everybody loses it at once.</p>
+                    <p>Everyone loses access immediately.</p>
                 </Confirm>
             )}
         </div>

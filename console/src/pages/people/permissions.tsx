@@ -46,7 +46,7 @@ export function Permissions({ id }: { id: number }) {
                     },
                 }),
             ),
-        { done: "Given.", changes, inline: true },
+        { done: "Assigned.", changes, inline: true },
     );
     const take = useAction(
         (assignment: { role_id: number; id: number }) =>
@@ -111,7 +111,7 @@ export function Permissions({ id }: { id: number }) {
                                                     onValue={setRoom}
                                                     options={[["", "Whole organization"], ...named(workspaces)]}
                                                 />
-                                                <DayField label="until the end of" day={until} onDay={setUntil} />
+                                                <DayField label="until" day={until} onDay={setUntil} />
                                                 <Button small type="submit" busy={give.busy} disabled={!role}>
                                                     Assign
                                                 </Button>
@@ -145,7 +145,9 @@ export function Permissions({ id }: { id: number }) {
                                                                 : permission.source_role_ids.map(roleName).join(", ")}
                                                         </span>{" "}
                                                         {permission.denied_by_policy && (
-                                                            <Badge tone="bad">Denied by an access policy now</Badge>
+                                                            <Badge tone="bad">
+                                                                Currently denied by an access policy
+                                                            </Badge>
                                                         )}
                                                     </li>
                                                 ))}
