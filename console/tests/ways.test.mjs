@@ -563,7 +563,7 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await answer.getByRole("link", { name: "Saved" }).waitFor();
         await page.reload();
         await page
-            .getByRole("group", { name: "Saved questions" })
+            .getByRole("group", { name: "Recently saved" })
             .getByRole("link", { name: "Orders of the regions" })
             .click();
         await page.getByRole("heading", { name: "Orders of the regions", level: 1 }).waitFor();
@@ -934,7 +934,7 @@ test("what is in the columns is told as far as one may see it", (context) =>
             return (await row.getByRole("cell").allTextContents()).map((text) => text.trim());
         };
         // The rows of other regions are not there, and what is masked says so and no more.
-        assert.deepEqual((await cells("region")).slice(2, 5), ["none", "1", "EU100 %"]);
+        assert.deepEqual((await cells("region")).slice(2, 5), ["none", "1", "EU100%"]);
         assert.deepEqual((await cells("salary")).slice(2), ["", "", "", "Masked for you"]);
         assert.equal(await columns.getByText("@").count(), 0);
 
@@ -968,7 +968,7 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
         await dialog.getByLabel("Name").fill("Ada");
         await dialog.getByLabel("Role").selectOption({ label: "Developer" });
         await dialog.getByRole("button", { name: "Add" }).click();
-        await page.getByText("Ada is a member").waitFor();
+        await page.getByText("Ada is now a member").waitFor();
         await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
         await page.getByRole("link", { name: "Ada", exact: true }).click();
         // The list, left only now, has a choice of roles too.
@@ -1252,7 +1252,7 @@ test("invite somebody, who accepts", (context) =>
         await page.getByLabel("E-mail addresses").fill(email);
         await page.getByLabel("Role").selectOption({ label: "Developer" });
         await page.getByRole("button", { name: "Invite", exact: true }).click();
-        await page.getByText("1 invitation is on the way.").waitFor();
+        await page.getByText("1 invitation sent.").waitFor();
         const invitation = await linkTo(server, email, "invitation");
 
         await visit(context, async (guest) => {
@@ -1315,7 +1315,7 @@ test("pages at the door wear the colour and the picture of their organization", 
         await page.getByLabel("E-mail addresses").fill(email);
         await page.getByLabel("Role").selectOption({ label: "Viewer" });
         await page.getByRole("button", { name: "Invite", exact: true }).click();
-        await page.getByText("1 invitation is on the way.").waitFor();
+        await page.getByText("1 invitation sent.").waitFor();
         const invitation = await linkTo(server, email, "invitation");
         await visit(context, async (guest) => {
             await guest.goto(invitation);
@@ -1466,7 +1466,7 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByLabel("Name", { exact: true }).fill("Reporting");
         await page.getByLabel("Redirect URIs").fill("https://reports.acme.example/callback");
         await page.getByRole("button", { name: "Register" }).click();
-        await page.getByText("shown this once").waitFor();
+        await page.getByText("shown only once").waitFor();
         assert.match(await page.getByText(/^rgs_/).textContent(), /^rgs_/);
         const client = await page.locator("code", { hasText: /^[0-9a-f-]{36}$/ }).textContent();
         await page.getByRole("link", { name: "Continue" }).click();
@@ -1475,7 +1475,7 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByRole("button", { name: "Add a secret…" }).click();
         await page.getByLabel("Valid for").selectOption({ label: "90 days" });
         await page.getByRole("button", { name: "Add", exact: true }).click();
-        await page.getByText("shown this once").waitFor();
+        await page.getByText("shown only once").waitFor();
         await page
             .getByRole("listitem")
             .filter({ hasText: "until removed" })
@@ -1910,7 +1910,7 @@ test("who may register applications is said in the settings, and kept", (context
             await member.getByLabel("Redirect URIs").fill("https://member.acme.example/callback");
             await member.getByLabel(/^Skip consent/).waitFor({ state: "detached" });
             await member.getByRole("button", { name: "Register" }).click();
-            await member.getByText("shown this once").waitFor();
+            await member.getByText("shown only once").waitFor();
             await member.getByText("Your administrators manage it from here.").waitFor();
         });
 

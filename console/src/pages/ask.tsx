@@ -361,7 +361,7 @@ export function Ask() {
                     </div>
                 </div>
                 {mode === "words" && answers.length === 0 && !running && (saved.data?.items.length ?? 0) > 0 && (
-                    <div className="chips" role="group" aria-label="Saved questions">
+                    <div className="chips" role="group" aria-label="Recently saved">
                         {saved.data?.items.slice(0, 3).map((each) => (
                             <Link
                                 className="chip"

@@ -21,7 +21,7 @@ export function Versions({ id, now }: { id: string; now: number }) {
                     params: { path: { ...path, version } },
                 }),
             ),
-        { done: "Restored.", changes: [["policy", id], ["versions", id], ["policies"]] },
+        { done: "This version is current again.", changes: [["policy", id], ["versions", id], ["policies"]] },
     );
     const whole = useQuery({
         queryKey: ["version", id, shown],

@@ -137,7 +137,6 @@ export function SavedQuestion() {
                                 </div>
                             )}
                         </Loaded>
-                        <h2>Schedules</h2>
                         <SchedulesOf question={loaded} />
                         <h2>Runs</h2>
                         <List

@@ -83,17 +83,19 @@ export function SchedulesOf({ question }: { question: Saved }) {
     const [making, setMaking] = useState(schedule === "new");
     return (
         <>
-            <p className="soft">{WHOSE}</p>
+            <header className="section-head">
+                <div className="grow">
+                    <h2>Schedules</h2>
+                    <p className="small soft">{WHOSE}</p>
+                </div>
+                {may("prompt.execute") && may("datasource.query") && (
+                    <Button small onClick={() => setMaking(true)}>
+                        New schedule
+                    </Button>
+                )}
+            </header>
             <Schedules
                 of={{ prompt_id: question.id }}
-                filters={
-                    may("prompt.execute") &&
-                    may("datasource.query") && (
-                        <Button small onClick={() => setMaking(true)}>
-                            New schedule
-                        </Button>
-                    )
-                }
                 empty={
                     <Empty title="No schedules yet">
                         Run it every hour, day, week or month, with the answer sent by e-mail or to a webhook.
@@ -112,7 +114,7 @@ function Schedules({
 }: {
     /** Which, as the API asks. */
     of: { prompt_id?: number; own?: boolean; status?: Schedule["status"] };
-    filters: ReactNode;
+    filters?: ReactNode;
     empty: ReactNode;
 }) {
     const may = useMay();

@@ -23,7 +23,7 @@ export function Versions({ id, latest }: { id: number; latest: string }) {
                     params: { path: { prompt_id: id, version } },
                 }),
             ),
-        { done: "Restored.", changes },
+        { done: "This version is current again.", changes },
     );
     return (
         <List
