@@ -1687,7 +1687,7 @@ test("single sign-on is asked for once that was tried out, and people are warned
         await enforce.click();
         await page.getByText("Single sign-on: warn").waitFor();
         await page.getByRole("button", { name: "Announce the requirement" }).click();
-        await page.getByText("Mails on their way: 1.").waitFor();
+        await page.getByText("E-mails sent: 1.").waitFor();
         await inMail(server, email, /changes how you sign in/);
         // A reload finds the session that was proved anew, in the same place.
         await page.reload();
@@ -1881,7 +1881,7 @@ test("a token is made, named anew and revoked", (context) =>
         await page.getByLabel("Name").fill("nightly report");
         await page.getByRole("button", { name: "Create token" }).click();
         await page.getByText("It is shown only once").waitFor();
-        await page.getByRole("button", { name: "Change nightly report" }).click();
+        await page.getByRole("button", { name: "Edit nightly report" }).click();
         await page.getByLabel("Name").fill("weekly report");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
@@ -2124,11 +2124,11 @@ test("several people get a role at once", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/people`);
-        await page.getByLabel("Choose Victor Viewer").check();
-        await page.getByLabel("Choose Dana Developer").check();
+        await page.getByLabel("Select Victor Viewer").check();
+        await page.getByLabel("Select Dana Developer").check();
         await page.getByText("2 selected").waitFor();
         await page.getByLabel("Role to assign").selectOption({ label: "Admin" });
         await page.getByRole("button", { name: "Assign" }).click();
-        await page.getByText("2 have it now.").waitFor();
+        await page.getByText("Role assigned to 2 people.").waitFor();
         await page.getByText("2 selected").waitFor({ state: "hidden" });
     }));

@@ -155,8 +155,8 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                         value={line.not ? "not" : ""}
                                         onChange={(event) => change({ not: event.target.value === "not" })}
                                     >
-                                        <option value="">is true</option>
-                                        <option value="not">is not true</option>
+                                        <option value="">when</option>
+                                        <option value="not">when not</option>
                                     </select>
                                     <input
                                         type="text"

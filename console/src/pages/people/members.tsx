@@ -49,7 +49,7 @@ export function People() {
         {
             done: ({ succeeded, failed, results }) =>
                 failed === 0
-                    ? `Role assigned to ${succeeded}.`
+                    ? `Role assigned to ${succeeded} ${succeeded === 1 ? "person" : "people"}.`
                     : `Role assigned to ${succeeded}. ${failed} failed and remain selected. ${results.find((each) => !each.success)?.message ?? ""}`,
             changes: [["members"], ["roles"], ["holders"]],
             onDone: ({ results }) => setChosen(chosen.filter((_, index) => !results[index]?.success)),

@@ -172,7 +172,7 @@ export function Provider() {
                                         />
                                     )}
                                     <SelectField
-                                        label="Role"
+                                        label="Role for new members"
                                         value={String(loaded.default_role_id ?? "")}
                                         disabled={update.busy}
                                         onValue={(value) =>
