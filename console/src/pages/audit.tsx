@@ -148,7 +148,7 @@ function Log({ first }: { first: Chosen }) {
                             <Skeleton lines={8} />
                         </div>
                     ) : entries.length === 0 ? (
-                        <Empty title="No entries match" />
+                        <Empty title="No matching entries">Try fewer filters or a longer period.</Empty>
                     ) : (
                         <table className="rows">
                             <thead>

@@ -95,7 +95,7 @@ export function OrganizationTokens() {
                             ),
                     },
                 ]}
-                empty={<Empty title="No tokens yet" />}
+                empty={<Empty title="No tokens yet">Members create tokens in their own account.</Empty>}
             />
         </Page>
     );

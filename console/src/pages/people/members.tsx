@@ -245,7 +245,7 @@ export function People() {
                         ),
                     },
                 ]}
-                empty={<Empty title="No members match" />}
+                empty={<Empty title="No matching members">Try another role or status.</Empty>}
             />
             {adding && <AddPerson onClose={() => setAdding(false)} />}
         </Page>

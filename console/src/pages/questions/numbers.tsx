@@ -161,7 +161,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                             <div key={label}>
                                 <div className="row apart small">
                                     <span>{label}</span>
-                                    <span>{Math.round(part * 100)} %</span>
+                                    <span>{Math.round(part * 100)}%</span>
                                 </div>
                                 <div className="meter" aria-hidden>
                                     <i style={{ width: `${part * 100}%`, background }} />

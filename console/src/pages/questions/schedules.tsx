@@ -57,7 +57,7 @@ export function AllSchedules() {
                 }
                 empty={
                     isNarrowed ? (
-                        <Empty title="No matching schedules" />
+                        <Empty title="No matching schedules">Try another owner or status.</Empty>
                     ) : (
                         <Empty
                             title="No schedules yet"

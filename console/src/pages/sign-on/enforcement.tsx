@@ -46,7 +46,7 @@ export function Enforcement() {
                         style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}
                     >
                         <div className="stat">
-                            <b>{Math.round(data.readiness_percent)} %</b>
+                            <b>{Math.round(data.readiness_percent)}%</b>
                             <span>ready</span>
                         </div>
                         <div className="stat">

@@ -55,7 +55,11 @@ export function Identities({ id }: { id: number }) {
                         ),
                     },
                 ]}
-                empty={<Empty title="No linked people yet" />}
+                empty={
+                    <Empty title="No linked people yet">
+                        People are linked at their first sign-in with this provider.
+                    </Empty>
+                }
             />
         </section>
     );
