@@ -277,7 +277,7 @@ export function Dashboard() {
                                         }
                                     >
                                         <div className="stack tight">
-                                            <p className="soft">{type.description}</p>
+                                            <p className="soft">{TYPES[type.type].text}</p>
                                             <div className="row apart">
                                                 <b style={{ fontSize: "1.5rem" }}>{count(type.evaluations.total)}</b>
                                                 <span className="soft small">

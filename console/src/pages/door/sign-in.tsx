@@ -169,7 +169,7 @@ export function SignIn() {
                     onValue={setPassword}
                     hint={
                         <span className="row apart">
-                            <span>Leave empty for single sign-on</span>
+                            <span>Leave empty for SSO</span>
                             <a href={door("/forgot-password")}>Forgot password?</a>
                         </span>
                     }
