@@ -99,7 +99,7 @@ export function Simulate() {
                 </div>
                 <div className="span">
                     <Chips
-                        label="With these, as if active and assigned to this person"
+                        label="With these, as if active and assigned"
                         query={policies}
                         items={(data) => data.filter((each) => !removed.includes(each.id))}
                         none="No policies yet."
