@@ -191,7 +191,7 @@ for (const theme of ["light", "dark"]) {
         await page.getByRole("dialog").getByText("Monday").first().waitFor();
         await look(page, "/questions/1, its dialog of a schedule", theme, found);
         await open(page, "/sources/2", found);
-        await page.getByRole("button", { name: "What is in the columns" }).click();
+        await page.getByRole("button", { name: "Column statistics" }).click();
         await page.getByText(/^From (all|the first) /).waitFor();
         await look(page, "/sources/2, what is in its columns", theme, found);
         assert.deepEqual(found, []);

@@ -145,19 +145,19 @@ async function protect(page, email) {
     await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
     await signIn(page, server.url, email, PASSWORD);
     await page.goto(`${server.url}/me/security`);
-    await page.getByRole("button", { name: "Codes by mail" }).click();
-    await page.getByRole("dialog").getByRole("button", { name: "Send it" }).click();
+    await page.getByRole("button", { name: "Codes by e-mail" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Send code" }).click();
     const [, code] = await inMail(server, email, /your code is (\d{6})\./);
-    await page.getByLabel("The code from the mail").fill(code);
+    await page.getByLabel("Code from the e-mail").fill(code);
     await page.getByRole("button", { name: "Confirm" }).click();
     return code;
 }
 
 /** The backup codes that are shown, which are then put away. */
 async function keepCodes(page) {
-    const dialog = page.getByRole("dialog", { name: "Keep these codes" });
+    const dialog = page.getByRole("dialog", { name: "Save these codes" });
     const codes = (await dialog.locator("pre").textContent()).split("\n");
-    await dialog.getByRole("button", { name: "I have kept them" }).click();
+    await dialog.getByRole("button", { name: "I have saved them" }).click();
     return codes;
 }
 
@@ -170,7 +170,7 @@ test("sign up, and come back with a passkey", (context) =>
         await page.getByLabel("Name").fill("Ada Lovelace");
         await page.getByLabel("Password").fill(PASSWORD);
         await page.getByRole("button", { name: "Sign up" }).click();
-        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await page.getByRole("heading", { name: "Check your e-mail" }).waitFor();
 
         await page.goto(await linkTo(server, email, "verify-email"));
         await page.getByRole("button", { name: "Confirm" }).click();
@@ -180,7 +180,7 @@ test("sign up, and come back with a passkey", (context) =>
         await page.getByRole("button", { name: "Sign in", exact: true }).click();
 
         // Whoever signs up has an organization of their own; an empty one leads by the hand.
-        await page.getByRole("heading", { name: "First steps" }).waitFor();
+        await page.getByRole("heading", { name: "Get started" }).waitFor();
         await page.getByText("Nothing to ask yet").waitFor();
         const steps = page.locator("section", { hasText: "First steps" }).getByRole("link");
         const leadsTo = await steps.evaluateAll((links) => links.map((link) => new URL(link.href).pathname));
@@ -188,8 +188,8 @@ test("sign up, and come back with a passkey", (context) =>
 
         await page.goto(`${server.url}/me/security`);
         await page.getByRole("button", { name: "Add a passkey" }).click();
-        await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
-        await page.getByText("Your passkey is set up.").waitFor();
+        await page.getByRole("dialog").getByRole("button", { name: "Continue" }).click();
+        await page.getByText("Passkey added.").waitFor();
 
         // The sign-in offers the passkey by itself (conditional UI), and this authenticator says yes at once. The first time the
         // server refuses it, which is said; then it is offered again.
@@ -210,7 +210,7 @@ test("sign up, and come back with a passkey", (context) =>
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
         await holds(async () => assert.equal(presented, 2));
         said();
-        await page.getByRole("heading", { name: "First steps" }).waitFor();
+        await page.getByRole("heading", { name: "Get started" }).waitFor();
     }));
 
 test("nobody accepts terms without knowing it", (context) =>
@@ -232,7 +232,7 @@ test("nobody accepts terms without knowing it", (context) =>
         await page.getByLabel("E-mail").fill("charles@people.example");
         await page.getByLabel("Password").fill(PASSWORD);
         await page.getByRole("button", { name: "Sign up" }).click();
-        await page.getByLabel(/accept them/).check();
+        await page.getByLabel(/read and accept/).check();
         const again = page.waitForResponse("**/api/v1/auth/signup");
         await page.getByRole("button", { name: "Sign up" }).click();
         await again;
@@ -313,7 +313,7 @@ test("a question is followed, through a lost connection, and cancelled", (contex
 
         // The next question is a click away, and its answer leads on.
         await page.unroute(events);
-        const next = page.getByRole("group", { name: "Ask next" });
+        const next = page.getByRole("group", { name: "Try next" });
         assert.equal(await next.count(), 2);
         await answer("How many orders per region?").locator(next).getByRole("button").first().click();
         await next.nth(2).waitFor();
@@ -328,7 +328,7 @@ test("a word of several readings is asked about, and its answer remembered", (co
             await page.keyboard.press("Enter");
         };
         await ask();
-        const back = page.getByRole("group", { name: "Which is meant?" });
+        const back = page.getByRole("group", { name: "Which do you mean?" });
         await back.getByRole("button", { name: "orders.region" }).waitFor();
         await back.getByRole("button", { name: "customers.region" }).click();
         const answer = page.getByRole("region", { name: question });
@@ -349,16 +349,16 @@ test("a question goes on from an answer, and says only what is different", (cont
         await page.keyboard.press("Enter");
         await page
             .getByRole("region", { name: "How many orders are there?" })
-            .getByRole("button", { name: "Go on from this" })
+            .getByRole("button", { name: "Ask a follow-up" })
             .click();
-        await page.getByText("Going on from").waitFor();
+        await page.getByText("Following up on").waitFor();
         await page.locator("textarea:focus").waitFor();
         await page.keyboard.type("by region");
         await page.keyboard.press("Enter");
         const answer = page.getByRole("region", { name: "by region" });
         await answer.getByRole("gridcell", { name: "EU" }).waitFor();
         await page.getByRole("button", { name: "Ask something else" }).click();
-        await page.getByText("Going on from").waitFor({ state: "hidden" });
+        await page.getByText("Following up on").waitFor({ state: "hidden" });
     }));
 
 test("an answer is called wrong, with what would have been right", (context) =>
@@ -369,8 +369,8 @@ test("an answer is called wrong, with what would have been right", (context) =>
         const answer = page.getByRole("region", { name: "How many customers are there?" });
         await answer.getByRole("button", { name: "Wrong" }).click();
         await page.getByLabel("SQL").fill("SELECT count(DISTINCT id) AS customers FROM customers");
-        await page.getByRole("button", { name: "It was wrong" }).click();
-        await page.getByText("Once somebody confirms it").waitFor();
+        await page.getByRole("button", { name: "Send feedback" }).click();
+        await page.getByText("Once it is confirmed").waitFor();
         await answer.getByRole("button", { name: "Wrong", pressed: true }).waitFor();
     }));
 
@@ -384,7 +384,7 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
         await page.getByLabel("Name").fill("Regional orders");
         await page.getByLabel("Tags").fill("weekly, sales");
         await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
-        await page.getByText("Saved under Questions.").waitFor();
+        await page.getByText("Saved to Questions.").waitFor();
 
         await page.getByRole("link", { name: "Questions" }).click();
         await page.getByRole("searchbox", { name: "Search questions" }).fill("regional");
@@ -409,14 +409,14 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
 
         await page.getByRole("button", { name: "More", exact: true }).click();
         await page.getByRole("menuitem", { name: "Delete" }).click();
-        await page.getByText("It can be restored").waitFor();
-        await page.getByLabel("State").selectOption({ label: "Deleted" });
+        await page.getByText("You can restore it").waitFor();
+        await page.getByLabel("Status").selectOption({ label: "Deleted" });
         await page
             .getByRole("row", { name: /Orders by region, weekly/ })
             .getByRole("button", { name: "Restore" })
             .click();
         await page.getByText("Restored.").waitFor();
-        await page.getByLabel("State").selectOption({ label: "Kept" });
+        await page.getByLabel("Status").selectOption({ label: "Current" });
         await page.getByRole("button", { name: "More for Orders by region, weekly" }).click();
         await page.getByRole("menuitem", { name: "Ask again" }).click();
         await page.getByRole("gridcell", { name: "EU" }).waitFor();
@@ -439,12 +439,12 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await dialog.getByLabel("At", { exact: true }).fill("07:30");
         await dialog.getByLabel("Time zone").selectOption("Europe/Berlin");
         // Somebody must hear of it; oneself, until one says otherwise.
-        await dialog.getByLabel("Mail to me").uncheck();
-        await dialog.locator("button:disabled", { hasText: "Schedule it" }).waitFor();
-        await dialog.getByLabel("Mail to me").check();
-        await dialog.getByLabel("Add somebody").selectOption({ label: "Dana Developer" });
-        await dialog.getByLabel("With the first rows").check();
-        await dialog.getByRole("button", { name: "Schedule it" }).click();
+        await dialog.getByLabel("E-mail me").uncheck();
+        await dialog.locator("button:disabled", { hasText: "Create schedule" }).waitFor();
+        await dialog.getByLabel("E-mail me").check();
+        await dialog.getByLabel("Add someone").selectOption({ label: "Dana Developer" });
+        await dialog.getByLabel("Include rows").check();
+        await dialog.getByRole("button", { name: "Create schedule" }).click();
         const row = page.getByRole("row", { name: /Every morning/ });
         await row.getByText("Every day at 07:30, Europe/Berlin").waitFor();
         await row.getByText("Active", { exact: true }).waitFor();
@@ -464,7 +464,7 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         assert.doesNotMatch((await inMail(server, "developer@acme.example", subject)).input, /<td|rows: /);
 
         await choose("Pause");
-        await row.getByText("Somebody paused it.").waitFor();
+        await row.getByText("Paused manually.").waitFor();
         await choose("Resume");
         await row.getByText("Active", { exact: true }).waitFor();
         await choose("Pause");
@@ -473,9 +473,9 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await page.getByRole("link", { name: "Questions" }).first().click();
         await page.getByRole("link", { name: "Schedules", exact: true }).click();
         await page.getByLabel("Whose").selectOption({ label: "Mine" });
-        await page.getByLabel("State").selectOption({ label: "Active" });
-        await page.getByRole("heading", { name: "None of these" }).waitFor();
-        await page.getByLabel("State").selectOption({ label: "Paused" });
+        await page.getByLabel("Status").selectOption({ label: "Active" });
+        await page.getByRole("heading", { name: "No matching schedules" }).waitFor();
+        await page.getByLabel("Status").selectOption({ label: "Paused" });
         await row.getByRole("link", { name: "Every morning" }).waitFor();
         await choose("Delete…");
         await dialog.getByRole("button", { name: "Delete" }).click();
@@ -526,7 +526,7 @@ test("another's schedule says why it is paused, and its owner alone resumes it",
         await page.goto(`${server.url}/questions/schedules`);
         const row = page.getByRole("row", { name: /Of a colleague/ });
         await row.getByText("Every Monday and Friday at 08:00, UTC").waitFor();
-        await row.getByText("Its owner lost a permission that it needs. Its owner alone resumes it.").waitFor();
+        await row.getByText("Its owner lost a permission it needs. Only its owner can resume it.").waitFor();
         await page.getByRole("button", { name: "More for Of a colleague" }).click();
         await page.getByRole("menuitem").first().waitFor();
         assert.deepEqual(await page.getByRole("menuitem").allTextContents(), ["Runs", "Delete…"]);
@@ -555,19 +555,19 @@ test("words of one's own, and an answer that somebody confirms", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/questions/words`);
-        await page.getByRole("button", { name: "Add a word" }).click();
+        await page.getByRole("button", { name: "Add term" }).click();
         // The new one has the focus.
         await page.locator("main input:focus").waitFor();
         await page.keyboard.type("takings");
         await page.getByRole("textbox", { name: "Means" }).last().fill("number of orders");
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved; it holds").waitFor();
+        await page.getByText("Saved. It applies").waitFor();
 
         await page.goto(`${server.url}/ask?q=Takings+per+region`);
         const answer = page.getByRole("region", { name: "Takings per region" });
         await answer.getByRole("gridcell", { name: "EU" }).waitFor();
         await answer.getByRole("button", { name: "Right" }).click();
-        await page.getByText("Once somebody confirms it").waitFor();
+        await page.getByText("Once it is confirmed").waitFor();
         await page.goto(`${server.url}/questions/verified`);
         await page
             .getByRole("row", { name: /Takings per region/ })
@@ -601,7 +601,7 @@ test("what was asked before comes back, and is shared without its rows", (contex
         assert.equal(await question.inputValue(), "");
 
         await answer.getByRole("button", { name: "Share" }).click();
-        await page.getByText("Copied a link.").waitFor();
+        await page.getByText("Link copied.").waitFor();
         const link = await page.evaluate(() => navigator.clipboard.readText());
         await visit(context, async (other) => {
             await signIn(other, server.url, "admin@acme.example");
@@ -620,7 +620,7 @@ test("what was asked before comes back, and is shared without its rows", (contex
         await answer.getByRole("link", { name: "Saved" }).waitFor();
         await page.reload();
         await page
-            .getByRole("group", { name: "Asked before" })
+            .getByRole("group", { name: "Recently saved" })
             .getByRole("link", { name: "Orders of the regions" })
             .click();
         await page.getByRole("heading", { name: "Orders of the regions", level: 1 }).waitFor();
@@ -638,7 +638,7 @@ test("a question is put to the planner that is chosen", (context) =>
             });
             assert.ok(answer.ok, await answer.text());
         };
-        const planner = page.getByLabel("Answered by");
+        const planner = page.getByLabel("Model");
         const told = page.waitForResponse("**/api/v1/prompts/planners/names");
         // Every member is told, and nobody but administrators where the models are.
         await signIn(page, server.url, "viewer@acme.example");
@@ -649,10 +649,10 @@ test("a question is put to the planner that is chosen", (context) =>
         // The first answers, and nothing leaves for the other.
         await choose([{ kind: "embedded" }, { kind: "anthropic", model: "claude-for-acme", api_key: "of-nobody" }]);
         await page.reload();
-        await planner.selectOption({ label: "This server's own rules" });
+        await planner.selectOption({ label: "Built-in rules" });
         assert.deepEqual(await planner.getByRole("option").allTextContents(), [
-            "The first that can",
-            "This server's own rules",
+            "Automatic",
+            "Built-in rules",
             "claude-for-acme",
         ]);
         const bodies = await noteBodies(page);
@@ -717,7 +717,7 @@ test("nobody goes to another workspace from something that is not saved", (conte
         await page.getByLabel("Name", { exact: true }).fill("Not yet");
         await place.click();
         await page.getByRole("menuitem", { name: "Beside", exact: true }).click();
-        await page.getByText("Something here is not saved.").waitFor();
+        await page.getByText("You have unsaved changes.").waitFor();
         assert.equal(await room.textContent(), here);
         assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Not yet");
         await page.getByLabel("Name", { exact: true }).fill("");
@@ -868,7 +868,7 @@ test("an upload that is stopped leaves nothing behind", (context) =>
         await page.getByRole("alert").getByText("What is being uploaded is not saved.").waitFor();
         await page.getByRole("button", { name: "Stay" }).click();
         const given = page.waitForResponse((response) => response.request().method() === "DELETE");
-        await page.getByRole("button", { name: "Stop endless.csv" }).click();
+        await page.getByRole("button", { name: "Cancel endless.csv" }).click();
         assert.equal((await given).status(), 204);
     }));
 
@@ -936,10 +936,10 @@ test("a policy is checked while it is typed, set, and seen as another person", (
             .getByText(/the table has no column citty/)
             .waitFor();
         await condition.fill("city <> 'Berlin'");
-        await page.getByText("It can be applied.").waitFor();
-        await page.getByLabel("Name of the rule").fill("not Berlin");
+        await page.getByText("These rules can be applied.").waitFor();
+        await page.getByLabel("Rule name").fill("not Berlin");
         await page.getByLabel("Name", { exact: true }).fill("Nobody of Berlin");
-        await page.getByRole("button", { name: "Set the policy" }).click();
+        await page.getByRole("button", { name: "Create policy" }).click();
         await page.getByRole("heading", { name: "Nobody of Berlin", level: 1 }).waitFor();
 
         await page.goto(`${server.url}/simulate`);
@@ -960,7 +960,7 @@ test("a policy is checked while it is typed, set, and seen as another person", (
         const off = { name: "Nobody of Rome", type: "row_level_security", is_active: false, rules: [rule] };
         const { id } = await post("/api/v1/policies", off, token);
         await page.goto(`${server.url}/policies/${id}`);
-        await page.getByRole("link", { name: "What if it held?" }).click();
+        await page.getByRole("link", { name: "Preview its effect" }).click();
         await page.getByLabel("Source", { exact: true }).selectOption({ label: "CRM" });
         await page
             .getByRole("group", { name: /^With these/ })
@@ -980,7 +980,7 @@ test("who may not change policies is not led to trying them out", (context) =>
         await page.getByRole("heading", { name: "Customers of one's own region", level: 1 }).waitFor();
         await page.getByRole("navigation", { name: "Parts" }).waitFor();
         // It stands there until the server has told what they may do.
-        await page.getByRole("link", { name: /^What if/ }).waitFor({ state: "detached" });
+        await page.getByRole("link", { name: /^Preview/ }).waitFor({ state: "detached" });
     }));
 
 test("what a policy did is told for one person and one time", (context) =>
@@ -994,7 +994,7 @@ test("what a policy did is told for one person and one time", (context) =>
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/policies`);
         await page.getByRole("link", { name: "Customers of one's own region" }).click();
-        await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "What it did" }).click();
+        await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "Evaluations" }).click();
         const evaluations = page.getByRole("region", { name: "Evaluations" });
         const developer = evaluations.getByRole("link", { name: "Dana Developer" }).first();
         await developer.waitFor();
@@ -1002,7 +1002,7 @@ test("what a policy did is told for one person and one time", (context) =>
         await developer.waitFor({ state: "detached" });
         await evaluations.getByRole("link", { name: "Victor Viewer" }).first().waitFor();
         await page.getByLabel("to", { exact: true }).fill("2020-01-01");
-        await evaluations.getByRole("heading", { name: "None of these" }).waitFor();
+        await evaluations.getByRole("heading", { name: "No matching evaluations" }).waitFor();
     }));
 
 test("tokens are turned back, with a reason", (context) =>
@@ -1011,9 +1011,9 @@ test("tokens are turned back, with a reason", (context) =>
         await page.getByRole("link", { name: "Policies", exact: true }).click();
         await page.getByRole("link", { name: "Reveal tokens" }).click();
         await page.getByLabel("Tokens").fill("tok_none, tok_neither");
-        await page.getByLabel("Why are they needed?").fill("Refund 4711");
+        await page.getByLabel("Reason").fill("Refund 4711");
         await page.getByRole("button", { name: "Reveal" }).click();
-        await page.getByText("No token of this organization").nth(1).waitFor();
+        await page.getByText("Not a token of this organization").nth(1).waitFor();
     }));
 
 test("a column is tagged, and keeps the tags that it has", (context) =>
@@ -1053,10 +1053,10 @@ test("what is in the columns is told as far as one may see it", (context) =>
             };
             return route.fulfill({ status: 429, json: { success: false, error } });
         });
-        await page.getByRole("button", { name: "What is in the columns" }).click();
+        await page.getByRole("button", { name: "Column statistics" }).click();
         await page.getByText("A policy allows 2 queries an hour, and they are used up.").waitFor();
         const columns = page.getByRole("region", { name: "Columns of customers" });
-        assert.equal(await columns.getByRole("columnheader", { name: "Missing" }).count(), 0);
+        assert.equal(await columns.getByRole("columnheader", { name: "Empty" }).count(), 0);
         await page.unroute("**/statistics?*");
         await page.getByRole("button", { name: "Try again" }).click();
         await page.getByText(/^From (all|the first) [\d,]+ rows that you may see/).waitFor();
@@ -1066,13 +1066,13 @@ test("what is in the columns is told as far as one may see it", (context) =>
             return (await row.getByRole("cell").allTextContents()).map((text) => text.trim());
         };
         // The rows of other regions are not there, and what is masked says so and no more.
-        assert.deepEqual((await cells("region")).slice(2, 5), ["none", "1", "EU100 %"]);
+        assert.deepEqual((await cells("region")).slice(2, 5), ["none", "1", "EU100%"]);
         assert.deepEqual((await cells("salary")).slice(2), ["", "", "", "Masked for you"]);
         assert.equal(await columns.getByText("@").count(), 0);
 
         // It is put away as it came.
-        await page.getByRole("button", { name: "What is in the columns", pressed: true }).click();
-        await columns.getByRole("columnheader", { name: "Missing" }).waitFor({ state: "hidden" });
+        await page.getByRole("button", { name: "Column statistics", pressed: true }).click();
+        await columns.getByRole("columnheader", { name: "Empty" }).waitFor({ state: "hidden" });
     }));
 
 test("every refused row of an import is told", (context) =>
@@ -1082,11 +1082,11 @@ test("every refused row of an import is told", (context) =>
         await page.goto(`${server.url}/imports`);
         const lines = Array.from({ length: rows }, (_, row) => `nobody${row},Nobody,Viewer`);
         await page.getByLabel("Content").fill(["email,display_name,role", ...lines].join("\n"));
-        await page.getByRole("button", { name: "Try it out" }).click();
-        const refused = page.getByRole("region", { name: "Refused rows" }).locator("tbody tr");
-        await page.getByRole("button", { name: "More refused rows" }).click();
+        await page.getByRole("button", { name: "Dry run" }).click();
+        const refused = page.getByRole("region", { name: "Rejected rows" }).locator("tbody tr");
+        await page.getByRole("button", { name: "More rejected rows" }).click();
         await refused.nth(rows - 1).waitFor();
-        await page.getByRole("button", { name: "More refused rows" }).waitFor({ state: "hidden" });
+        await page.getByRole("button", { name: "More rejected rows" }).waitFor({ state: "hidden" });
     }));
 
 test("somebody is added, named, lent a role, suspended and erased", (context) =>
@@ -1100,7 +1100,7 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
         await dialog.getByLabel("Name").fill("Ada");
         await dialog.getByLabel("Role").selectOption({ label: "Developer" });
         await dialog.getByRole("button", { name: "Add" }).click();
-        await page.getByText("Ada is a member").waitFor();
+        await page.getByText("Ada is now a member").waitFor();
         await page.getByRole("searchbox", { name: "Search by name or e-mail" }).fill(email);
         await page.getByRole("link", { name: "Ada", exact: true }).click();
         // The list, left only now, has a choice of roles too.
@@ -1108,7 +1108,7 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
 
         const roles = page.locator("section", { hasText: "Roles" }).getByRole("list").first();
         await page.getByLabel("Role", { exact: true }).selectOption({ label: "Viewer" });
-        await page.getByLabel("until the end of").fill("2090-03-01");
+        await page.getByLabel("until", { exact: true }).fill("2090-03-01");
         await page.getByRole("button", { name: "Assign" }).click();
         await roles
             .getByRole("listitem")
@@ -1125,25 +1125,25 @@ test("somebody is added, named, lent a role, suspended and erased", (context) =>
 
         await page.goto(person);
         await part("Sessions");
-        await page.getByText("None that the organization trusts.").waitFor();
+        await page.getByText("None recognized by the organization.").waitFor();
         await part("Manage");
         await page.getByLabel("Name", { exact: true }).fill("Ada Lovelace");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByRole("heading", { name: "Ada Lovelace", level: 1 }).waitFor();
-        await page.getByLabel("Why, for the audit log").fill("Left the project");
+        await page.getByLabel("Reason, for the audit log").fill("Left the project");
         await page.getByRole("button", { name: "Suspend" }).click();
-        await page.getByRole("button", { name: "Let in again" }).waitFor();
+        await page.getByRole("button", { name: "Reactivate" }).waitFor();
 
         // What a merge would do is told, and nothing is done by that.
         await page.getByLabel("Into", { exact: true }).selectOption({ label: "Victor Viewer" });
         await page.getByRole("button", { name: "Merge…" }).click();
         await dialog
-            .getByText(/Both are members: the other keeps Viewer, and .*Developer.* of this one ends\./)
+            .getByText(/Both are members: the other account keeps Viewer, and .*Developer.* of this one is dropped\./)
             .waitFor();
         await dialog.getByRole("button", { name: "Keep" }).click();
 
         await page.getByRole("button", { name: "Remove…" }).click();
-        await dialog.getByLabel("Erase the account too").check();
+        await dialog.getByLabel("Delete the account too").check();
         await dialog.getByLabel(/^Type/).fill(email);
         await dialog.getByRole("button", { name: "Remove", exact: true }).click();
         await page.getByRole("heading", { name: "Members", level: 1 }).waitFor();
@@ -1185,7 +1185,7 @@ test("what is not saved is not lost without a question", (context) =>
         await page.getByRole("link", { name: "New policy" }).first().click();
         await page.getByLabel("Name", { exact: true }).fill("Half done");
         await page.getByRole("link", { name: "Members" }).click();
-        await page.getByText("This policy is not saved.").waitFor();
+        await page.getByText("The policy is not saved.").waitFor();
         await page.getByRole("button", { name: "Stay" }).click();
         assert.equal(await page.getByLabel("Name", { exact: true }).inputValue(), "Half done");
     }));
@@ -1382,7 +1382,7 @@ test("what is deleted is gone from a list that was seen before", (context) =>
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/roles/new`);
         await page.getByLabel("Name", { exact: true }).fill("Passing");
-        await page.getByRole("button", { name: "Make the role" }).click();
+        await page.getByRole("button", { name: "Create role" }).click();
         await page.getByRole("link", { name: "Passing" }).click();
         await page.getByRole("button", { name: "Delete…" }).click();
         await page.getByRole("dialog", { name: "Delete Passing?" }).getByRole("button", { name: "Delete" }).click();
@@ -1416,7 +1416,7 @@ test("what was chosen from a menu shows that it runs", (context) =>
         });
         answer();
         await busy.waitFor({ state: "hidden" });
-        await page.getByText("Changed; it holds from the next query on.").waitFor();
+        await page.getByText("Changed. It applies from the next query.").waitFor();
         await page.getByRole("alert").getByText("req-of-the-list").waitFor();
         await menu.waitFor();
         await page.unroute("**/api/v1/policies?*");
@@ -1498,11 +1498,11 @@ test("the audit log is filtered by the kind of object, and its address keeps tha
         await log.getByRole("row").nth(1).waitFor();
         await page.reload();
         await looked.waitFor();
-        const kind = page.getByLabel("Kind of object");
+        const kind = page.getByLabel("Object", { exact: true });
         await kind.selectOption({ label: "Data source" });
         await looked.waitFor({ state: "hidden" });
         await created.waitFor();
-        await page.getByLabel("Action, such as policy.create").fill("data_source.create");
+        await page.getByLabel("Search actions, such as policy.create").fill("data_source.create");
         await page.waitForURL(/\?kind=data_source&action=data_source\.create$/);
         await page.reload();
         await created.waitFor();
@@ -1529,10 +1529,10 @@ test("the audit log tells all that was done to one thing", (context) =>
         await page.waitForURL(/\?kind=data_source&target=2$/);
         await source(1).waitFor({ state: "detached" });
         await source(2).waitFor();
-        await page.getByRole("button", { name: "Not only of Data source 2" }).click();
+        await page.getByRole("button", { name: "Remove filter: Data source 2" }).click();
         await source(1).waitFor();
         await page.goto(`${server.url}/policies/1`);
-        await page.getByRole("link", { name: "Who changed it" }).click();
+        await page.getByRole("link", { name: "Change history" }).click();
         await log.getByRole("row", { name: /policy\.create/ }).waitFor();
     }));
 
@@ -1560,17 +1560,17 @@ test("invite somebody, who accepts", (context) =>
         await page.getByLabel("E-mail addresses").fill(email);
         await page.getByLabel("Role").selectOption({ label: "Developer" });
         await page.getByRole("button", { name: "Invite", exact: true }).click();
-        await page.getByText("1 invitation is on the way.").waitFor();
+        await page.getByText("1 invitation sent.").waitFor();
         const invitation = await linkTo(server, email, "invitation");
 
         await visit(context, async (guest) => {
             await guest.goto(invitation);
-            await guest.getByRole("link", { name: "Sign up first" }).click();
+            await guest.getByRole("link", { name: "Create an account" }).click();
             await guest.getByLabel("E-mail").fill(email);
             await guest.getByLabel("Name").fill("Grace Hopper");
             await guest.getByLabel("Password").fill(PASSWORD);
             await guest.getByRole("button", { name: "Sign up" }).click();
-            await guest.getByRole("heading", { name: "Check your mail" }).waitFor();
+            await guest.getByRole("heading", { name: "Check your e-mail" }).waitFor();
             await guest.goto(await linkTo(server, email, "verify-email"));
             await guest.getByRole("button", { name: "Confirm" }).click();
             await guest.getByText("Address confirmed").waitFor();
@@ -1611,19 +1611,19 @@ test("pages at the door wear the colour and the picture of their organization", 
             await wears(preview.getByText("Sign in", { exact: true }), yellow, black);
             assert.equal(await preview.evaluate((it) => getComputedStyle(it).backgroundColor), surface);
             // On white it could not be read.
-            const link = await preview.getByText("Forgot it?").evaluate((it) => getComputedStyle(it).color);
+            const link = await preview.getByText("Forgot password?").evaluate((it) => getComputedStyle(it).color);
             assert.equal(link === yellow, theme === "dark", `${theme}: ${link}`);
         }
         await page.getByRole("button", { name: "Save", exact: true }).click();
         await page.getByText("Saved.").waitFor();
-        await page.getByLabel("Another picture").setInputFiles(LOGO);
-        await page.getByAltText("The picture that it has").waitFor();
+        await page.getByLabel("Upload a picture").setInputFiles(LOGO);
+        await page.getByAltText("Current picture").waitFor();
 
         await page.goto(`${server.url}/invitations`);
         await page.getByLabel("E-mail addresses").fill(email);
         await page.getByLabel("Role").selectOption({ label: "Viewer" });
         await page.getByRole("button", { name: "Invite", exact: true }).click();
-        await page.getByText("1 invitation is on the way.").waitFor();
+        await page.getByText("1 invitation sent.").waitFor();
         const invitation = await linkTo(server, email, "invitation");
         await visit(context, async (guest) => {
             await guest.goto(invitation);
@@ -1640,7 +1640,7 @@ test("pages at the door wear the colour and the picture of their organization", 
             const button = guest.getByRole("button", { name: "Continue", exact: true });
             await wears(button, "rgb(8, 76, 145)", "rgb(255, 255, 255)");
             // It stays on the way to the next page.
-            await guest.getByRole("link", { name: "Forgot it?" }).click();
+            await guest.getByRole("link", { name: "Forgot password?" }).click();
             await guest.getByRole("heading", { name: "Forgot your password?" }).waitFor();
             await guest.getByText("Initech", { exact: true }).waitFor();
 
@@ -1664,9 +1664,9 @@ test("a proved domain whose record is gone says what to publish again", (context
             return route.fulfill({ json: { success: true, data: { domains, total_count: 1 }, message: "" } });
         });
         await page.goto(`${server.url}/organization?tab=domains`);
-        await page.getByText("Its record was found missing").waitFor();
+        await page.getByText("Its DNS record was found missing").waitFor();
         await page.getByText("rivergen-verification=1").waitFor();
-        await page.getByLabel("People of this domain may join by themselves").waitFor();
+        await page.getByLabel("People with an address in this domain can join on their own").waitFor();
         await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
     }));
 
@@ -1738,7 +1738,7 @@ test("who signs up or has forgotten the password goes on to the application", as
         await page.getByLabel("E-mail").fill(email);
         await page.getByLabel("Password").fill(PASSWORD);
         await page.getByRole("button", { name: "Sign up" }).click();
-        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await page.getByRole("heading", { name: "Check your e-mail" }).waitFor();
         await looks(page);
         const tab = await open(page, await linkTo(server, email, "verify-email"));
         await tab.getByRole("button", { name: "Confirm" }).click();
@@ -1747,19 +1747,19 @@ test("who signs up or has forgotten the password goes on to the application", as
     });
     await visit(context, async (page) => {
         await begin(page);
-        await page.getByRole("link", { name: "Forgot it?" }).click();
+        await page.getByRole("link", { name: "Forgot password?" }).click();
         await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
         await looks(page);
         // There and back.
         await page.getByRole("link", { name: "Back to sign-in" }).click();
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
         await looks(page);
-        await page.getByRole("link", { name: "Forgot it?" }).click();
+        await page.getByRole("link", { name: "Forgot password?" }).click();
         // The page before has an address, too.
         await page.getByRole("heading", { name: "Forgot your password?" }).waitFor();
         await page.getByLabel("E-mail").fill(email);
-        await page.getByRole("button", { name: "Send the link" }).click();
-        await page.getByText("the mail is on its way").waitFor();
+        await page.getByRole("button", { name: "Send link" }).click();
+        await page.getByText("we have sent it an e-mail").waitFor();
         const tab = await open(page, await linkTo(server, email, "reset-password"));
         await tab.getByLabel("New password").fill(`${PASSWORD}-anew`);
         await tab.getByRole("button", { name: "Set password" }).click();
@@ -1774,32 +1774,32 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByRole("link", { name: "Applications" }).click();
         await page.getByRole("link", { name: "Register an application" }).first().click();
         await page.getByLabel("Name", { exact: true }).fill("Reporting");
-        await page.getByLabel("Redirect addresses").fill("https://reports.acme.example/callback");
+        await page.getByLabel("Redirect URIs").fill("https://reports.acme.example/callback");
         await page.getByRole("button", { name: "Register" }).click();
-        await page.getByText("shown this once").waitFor();
+        await page.getByText("shown only once").waitFor();
         assert.match(await page.getByText(/^rgs_/).textContent(), /^rgs_/);
         const client = await page.locator("code", { hasText: /^[0-9a-f-]{36}$/ }).textContent();
-        await page.getByRole("link", { name: "Go on" }).click();
+        await page.getByRole("link", { name: "Continue" }).click();
 
         // Another secret beside the first, which goes.
         await page.getByRole("button", { name: "Add a secret…" }).click();
-        await page.getByLabel("Good for").selectOption({ label: "90 days" });
+        await page.getByLabel("Valid for").selectOption({ label: "90 days" });
         await page.getByRole("button", { name: "Add", exact: true }).click();
-        await page.getByText("shown this once").waitFor();
+        await page.getByText("shown only once").waitFor();
         await page
             .getByRole("listitem")
-            .filter({ hasText: "until it is removed" })
+            .filter({ hasText: "until removed" })
             .getByRole("button", { name: /^Remove/ })
             .click();
-        await page.getByText("good until it is removed").waitFor({ state: "hidden" });
+        await page.getByText("valid until removed").waitFor({ state: "hidden" });
         const secrets = page.getByRole("button", { name: /^Remove rgs_/ });
         await holds(async () => assert.equal(await secrets.count(), 1));
         // Its picture, which people see when it asks.
-        await page.getByLabel("Another picture").setInputFiles(LOGO);
-        await page.getByAltText("The picture that it has").waitFor();
+        await page.getByLabel("Upload a picture").setInputFiles(LOGO);
+        await page.getByAltText("Current picture").waitFor();
         await page.getByRole("button", { name: "Remove the picture" }).click();
-        await page.getByAltText("The picture that it has").waitFor({ state: "hidden" });
-        await page.getByText("People it can act for").waitFor();
+        await page.getByAltText("Current picture").waitFor({ state: "hidden" });
+        await page.getByText("People who gave consent").waitFor();
         await page.getByLabel("Description").fill("Weekly reports");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
@@ -1826,8 +1826,8 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByRole("button", { name: "Suspend…" }).click();
         await page.getByRole("button", { name: "Suspend", exact: true }).click();
         await page.getByText("Suspended", { exact: true }).waitFor();
-        await page.getByRole("button", { name: "Let it in again" }).click();
-        await page.getByText("It is let in again").waitFor();
+        await page.getByRole("button", { name: "Reactivate" }).click();
+        await page.getByText("Reactivated").waitFor();
         await page.getByRole("button", { name: "More", exact: true }).click();
         await page.getByRole("menuitem", { name: "Delete…" }).click();
         await page.getByLabel(/Type Reporting/).fill("Reporting");
@@ -1843,15 +1843,15 @@ test("an application proves itself by a key, and its private key stays with it",
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/organization/applications/new`);
         await page.getByLabel("Name", { exact: true }).fill("Nightly");
-        await page.getByLabel("Redirect addresses").fill("https://nightly.acme.example/callback");
-        await page.getByLabel("By a key of its own").check();
+        await page.getByLabel("Redirect URIs").fill("https://nightly.acme.example/callback");
+        await page.getByLabel("With its own key").check();
         const bodies = await noteBodies(page);
-        await page.getByLabel("Its public keys").fill(jwk(pair.privateKey, "first"));
+        await page.getByLabel("Public keys").fill(jwk(pair.privateKey, "first"));
         await page.getByRole("button", { name: "Register" }).click();
-        await page.getByText("This holds a private key.").first().waitFor();
-        await page.getByLabel("Its public keys").fill(jwk(pair.publicKey, "first"));
+        await page.getByText("This contains a private key.").first().waitFor();
+        await page.getByLabel("Public keys").fill(jwk(pair.publicKey, "first"));
         await page.getByRole("button", { name: "Register" }).click();
-        await page.getByRole("link", { name: "Go on" }).click();
+        await page.getByRole("link", { name: "Continue" }).click();
         await page.getByRole("heading", { name: "Public keys" }).waitFor();
         await page.getByText("first", { exact: true }).waitFor();
         assert.equal(await page.getByRole("heading", { name: "Secrets" }).count(), 0);
@@ -1859,7 +1859,7 @@ test("an application proves itself by a key, and its private key stays with it",
         assert.ok(sent.some((body) => body.includes(pair.publicKey.export({ format: "jwk" }).x)));
         assert.ok(!sent.some((body) => body.includes(pair.privateKey.export({ format: "jwk" }).d)));
 
-        await page.getByLabel("Other public keys").fill(jwk(pair.publicKey, "second"));
+        await page.getByLabel("Replace public keys").fill(jwk(pair.publicKey, "second"));
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("second", { exact: true }).waitFor();
         await page.getByText("first", { exact: true }).waitFor({ state: "hidden" });
@@ -1873,16 +1873,16 @@ test("an administrator says what members may allow applications", (context) =>
         await page.getByLabel(/^write/).check();
         await page.getByLabel("With an access token").check();
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved; it holds at once.").waitFor();
+        await page.getByText("Saved. It applies immediately.").waitFor();
         await page.reload();
         await holds(async () => {
             assert.ok(await page.getByLabel(/^write/).isChecked());
             assert.ok(await page.getByLabel("With an access token").isChecked());
         });
-        await page.getByLabel("None registers itself").check();
-        await page.getByLabel("All that an application is registered with").check();
+        await page.getByLabel("Disabled").check();
+        await page.getByLabel("All scopes an application is registered with").check();
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved; it holds at once.").waitFor();
+        await page.getByText("Saved. It applies immediately.").waitFor();
     }));
 
 test("backup codes are shown once, made anew, and each lets one in once", (context) =>
@@ -1894,7 +1894,7 @@ test("backup codes are shown once, made anew, and each lets one in once", (conte
         await page.reload();
         await page.getByText(`${first.length} left`).waitFor();
         assert.ok(!(await page.content()).includes(first[0]));
-        await page.getByRole("button", { name: "New ones" }).click();
+        await page.getByRole("button", { name: "Create new codes" }).click();
         const codes = await keepCodes(page);
         assert.deepEqual(
             codes.filter((code) => first.includes(code)),
@@ -2053,9 +2053,9 @@ test("single sign-on is asked for once that was tried out, and people are warned
         const enforce = page.getByRole("button", { name: "Enforce", exact: true });
         const preview = async () => {
             await page.getByRole("button", { name: "Preview" }).click();
-            await page.getByText(/People who lack something: 1\. Sessions that would end: 0\./).waitFor();
+            await page.getByText(/People not ready: 1\. Sessions that would end: 0\./).waitFor();
         };
-        await page.getByLabel("Single sign-on", { exact: true }).selectOption({ label: "Ask for it" });
+        await page.getByLabel("Single sign-on", { exact: true }).selectOption({ label: "Recommended" });
         // As the server answers ten minutes after the last proof.
         const details = [{ field: "second_factor", reason: "is needed" }];
         const error = {
@@ -2068,8 +2068,8 @@ test("single sign-on is asked for once that was tried out, and people are warned
             route.fulfill({ status: 403, json: { success: false, error } }),
         );
         await page.getByRole("button", { name: "Preview" }).click();
-        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
-        await dialog.getByLabel(`Password of ${email}`).fill(PASSWORD);
+        const dialog = page.getByRole("dialog", { name: "Confirm it's you" });
+        await dialog.getByLabel(`Password for ${email}`).fill(PASSWORD);
         await page.unroute("**/enforcement/enforce/*");
         // The browser does not tell the body of a request that a script made beforehand.
         await page.evaluate(() => {
@@ -2083,20 +2083,20 @@ test("single sign-on is asked for once that was tried out, and people are warned
         // On a trusted device the server would not ask for it otherwise.
         const asked = await page.waitForFunction(() => window.login);
         assert.equal((await asked.jsonValue()).ask_second_factor, true);
-        await dialog.getByLabel("The code that we have mailed you").waitFor();
+        await dialog.getByLabel("Code from the e-mail we sent you").waitFor();
         const [, code] = await inMail(server, email, new RegExp(`your code is (?!${before})(\\d{6})\\.`));
-        await dialog.getByLabel("The code that we have mailed you").fill(code);
+        await dialog.getByLabel("Code from the e-mail we sent you").fill(code);
         await dialog.getByRole("button", { name: "Confirm" }).click();
-        await page.getByText(/People who lack something: 1\./).waitFor();
+        await page.getByText(/People not ready: 1\./).waitFor();
         await page.getByText("Single sign-on: off").waitFor();
         // What was tried out was another time of grace.
-        await page.getByLabel("Days of grace").fill("7");
+        await page.getByLabel("Grace period in days").fill("7");
         await holds(async () => assert.ok(await enforce.isDisabled()));
         await preview();
         await enforce.click();
         await page.getByText("Single sign-on: warn").waitFor();
-        await page.getByRole("button", { name: "Warn of the requirement" }).click();
-        await page.getByText("Mails on their way: 1.").waitFor();
+        await page.getByRole("button", { name: "Announce the requirement" }).click();
+        await page.getByText("E-mails sent: 1.").waitFor();
         await inMail(server, email, /changes how you sign in/);
         // A reload finds the session that was proved anew, in the same place.
         await page.reload();
@@ -2123,7 +2123,7 @@ test("the assistant says what to do and to paste, and so does what is registered
         await page.getByLabel("Client secret").fill("the next secret of okta");
         await page.getByLabel("Scopes").fill("openid profile email groups");
         await page.getByRole("button", { name: "Save the connection" }).click();
-        await page.getByText("Saved; the next sign-in sees it.").waitFor();
+        await page.getByText("Saved. It applies from the next sign-in.").waitFor();
         await page.reload();
         await page.getByText("Name and connection").click();
         assert.deepEqual(
@@ -2143,9 +2143,9 @@ test("the assistant says what to do and to paste, and so does what is registered
         };
         await page.locator("datalist option[value='realm_access.roles']").first().waitFor({ state: "attached" });
         await page.getByRole("button", { name: "Add an attribute" }).click();
-        const [ours, wrong] = [page.getByLabel("Of the person").last(), page.locator(".pair .wrong")];
+        const [ours, wrong] = [page.getByLabel("RiverGen attribute").last(), page.locator(".pair .wrong")];
         await ours.fill("groups");
-        await page.getByLabel("Claim of the provider").last().fill("dept");
+        await page.getByLabel("Provider claim").last().fill("dept");
         await wrong.filter({ hasText: "is mapped already" }).waitFor();
         await settled("attributes");
         await ours.fill("Department");
@@ -2170,7 +2170,7 @@ test("the assistant says what to do and to paste, and so does what is registered
         await page.goto(`${server.url}/provisioning`);
         const button = (name) => page.getByRole("button", { name, exact: true });
         await button("Switch on").click();
-        await page.getByText("The bearer token. It is shown this once.").waitFor();
+        await page.getByText("Bearer token. It is shown only once.").waitFor();
         await button("Switch off").click();
         await button("Switch on").waitFor();
         const configured = async (act) => {
@@ -2180,7 +2180,7 @@ test("the assistant says what to do and to paste, and so does what is registered
             await act();
             return (await (await answered).json()).data;
         };
-        const role = page.getByLabel("Role of people who come by it");
+        const role = page.getByLabel("Role for provisioned people");
         const chosen = await configured(() => role.selectOption({ label: "Viewer" }));
         assert.deepEqual([chosen.config.enabled, chosen.bearer_token ?? null], [false, null]);
         await button("Add a group").click();
@@ -2193,8 +2193,8 @@ test("the assistant says what to do and to paste, and so does what is registered
 
         // A token may end by itself; what is reconciled says how that went without being looked up again.
         await button("Switch on").click();
-        await page.getByLabel("How long a new token is good").selectOption({ label: "Good for 90 days" });
-        const rotated = await configured(() => button("New token at once").click());
+        await page.getByLabel("Validity of a new token").selectOption({ label: "90 days" });
+        const rotated = await configured(() => button("Replace the token now").click());
         assert.ok(rotated.config.expires_at);
         await button("Reconcile all").click();
         await page.getByText("Completed", { exact: true }).waitFor();
@@ -2232,10 +2232,10 @@ test("a provider is entered by hand, and its next certificate put beside the one
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/sso/new/generic-saml`);
         await page.getByLabel("Name", { exact: true }).fill("Keycloak");
-        await page.getByText("Or by hand").click();
-        await page.getByLabel("Its entity ID").fill("https://idp.acme.example");
-        await page.getByLabel("Its sign-in address").fill("https://idp.acme.example/sso");
-        await page.getByLabel("Its certificate (PEM)").fill(certificate("old.acme.example"));
+        await page.getByText("Enter manually").click();
+        await page.getByLabel("Entity ID", { exact: true }).fill("https://idp.acme.example");
+        await page.getByLabel("Sign-in URL", { exact: true }).fill("https://idp.acme.example/sso");
+        await page.getByLabel("Certificate (PEM)").fill(certificate("old.acme.example"));
         await page.getByRole("button", { name: "Register as inactive" }).click();
         await page.getByRole("heading", { name: "Keycloak", level: 1 }).waitFor();
         const certificates = page.getByRole("list", { name: "Certificates" });
@@ -2243,7 +2243,7 @@ test("a provider is entered by hand, and its next certificate put beside the one
         await certificates.getByText("CN=old.acme.example").waitFor();
         assert.equal(await remove.count(), 0);
         await page.getByText("Name and connection").click();
-        await page.getByLabel("Another certificate").fill(certificate("next.acme.example"));
+        await page.getByLabel("Add a certificate").fill(certificate("next.acme.example"));
         await page.getByRole("button", { name: "Save the connection" }).click();
         await certificates.getByText("CN=next.acme.example").waitFor();
         await certificates.getByRole("button", { name: "Remove CN=old.acme.example" }).click();
@@ -2261,7 +2261,7 @@ test("a picture of one's own stands where one is named, until it is removed", (c
         await signIn(page, server.url, "developer@acme.example");
         await page.goto(`${server.url}/me`);
         const picture = page.getByRole("button", { name: "Your account" }).locator("img");
-        await page.getByLabel("Another picture").setInputFiles(LOGO);
+        await page.getByLabel("Upload a picture").setInputFiles(LOGO);
         await picture.waitFor();
         const remove = page.getByRole("button", { name: "Remove the picture" });
         await remove.click();
@@ -2290,11 +2290,11 @@ test("a token is made, named anew and revoked", (context) =>
         await page.getByRole("button", { name: "New token" }).click();
         await page.getByLabel("Name").fill("nightly report");
         await page.getByRole("button", { name: "Create token" }).click();
-        await page.getByText("It is shown this once.").waitFor();
-        await page.getByRole("button", { name: "Change nightly report" }).click();
+        await page.getByText("It is shown only once").waitFor();
+        await page.getByRole("button", { name: "Edit nightly report" }).click();
         await page.getByLabel("Name").fill("weekly report");
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Changed.").waitFor();
+        await page.getByText("Saved.").waitFor();
         await page.getByRole("button", { name: "Revoke weekly report" }).click();
         await page.getByRole("heading", { name: "No tokens" }).waitFor();
     }));
@@ -2303,7 +2303,7 @@ test("who may register applications is said in the settings, and kept", (context
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/organization?tab=security`);
-        const who = page.getByLabel("Who may register applications");
+        const who = page.getByLabel("Who can register applications");
         await holds(async () => assert.equal(await who.inputValue(), "admins"));
         await who.selectOption({ label: "Every member" });
         await page.getByRole("button", { name: "Save" }).click();
@@ -2321,11 +2321,11 @@ test("who may register applications is said in the settings, and kept", (context
             await member.getByRole("menuitem", { name: "Register an application", exact: true }).click();
             await member.waitForURL(where);
             await member.getByLabel("Name", { exact: true }).fill("Of a member");
-            await member.getByLabel("Redirect addresses").fill("https://member.acme.example/callback");
-            await member.getByLabel(/^Members are not asked/).waitFor({ state: "detached" });
+            await member.getByLabel("Redirect URIs").fill("https://member.acme.example/callback");
+            await member.getByLabel(/^Skip consent/).waitFor({ state: "detached" });
             await member.getByRole("button", { name: "Register" }).click();
-            await member.getByText("shown this once").waitFor();
-            await member.getByText("From here on your administrators look after it.").waitFor();
+            await member.getByText("shown only once").waitFor();
+            await member.getByText("Your administrators manage it from here.").waitFor();
         });
 
         const register = page.getByRole("link", { name: "Register an application" });
@@ -2336,7 +2336,7 @@ test("who may register applications is said in the settings, and kept", (context
         await page.getByRole("link", { name: "Of a member" }).waitFor();
         await register.waitFor({ state: "detached" });
         await page.goto(`${server.url}/organization?tab=security`);
-        await who.selectOption({ label: "Who may manage them" });
+        await who.selectOption({ label: "Anyone who can manage them" });
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
         await page.goto(`${server.url}/organization/applications`);
@@ -2348,13 +2348,13 @@ test("several workspaces are tried out, and made", (context) =>
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/workspaces`);
         const dialog = page.getByRole("dialog");
-        const made = dialog.getByRole("list", { name: "What comes of it" }).getByText("Created");
+        const made = dialog.getByRole("list", { name: "Result" }).getByText("Created");
         const write = async () => {
             await page.getByRole("button", { name: "Create several…" }).click();
             await dialog.getByLabel("Names").fill("Berlin\nParis");
         };
         await write();
-        await dialog.getByRole("button", { name: "Try it out" }).click();
+        await dialog.getByRole("button", { name: "Dry run" }).click();
         await made.nth(1).waitFor();
 
         // That made nothing.
@@ -2363,7 +2363,7 @@ test("several workspaces are tried out, and made", (context) =>
         assert.equal(await page.getByRole("link", { name: "Paris" }).count(), 0);
 
         await write();
-        await dialog.getByRole("button", { name: "Make them" }).click();
+        await dialog.getByRole("button", { name: "Create" }).click();
         await made.nth(1).waitFor();
         await dialog.getByRole("button", { name: "Close" }).click();
         await page.getByRole("link", { name: "Paris" }).waitFor();
@@ -2376,13 +2376,13 @@ test("the times of a source are changed, and its file gets a link", (context) =>
         await page.goto(`${server.url}/sources`);
         await page.getByRole("link", { name: "Orders", exact: true }).click();
         await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "Settings" }).click();
-        await page.getByText("Times and limits").click();
-        await page.getByLabel("Seconds for a query").fill("45");
+        await page.getByText("Timeouts and limits").click();
+        await page.getByLabel("Query timeout, seconds").fill("45");
         await page.getByRole("button", { name: "Save" }).click();
         await page.getByText("Saved.").waitFor();
         await page.reload();
-        await holds(async () => assert.equal(await page.getByLabel("Seconds for a query").inputValue(), "45"));
-        await page.getByRole("button", { name: "Make a link to its file" }).click();
+        await holds(async () => assert.equal(await page.getByLabel("Query timeout, seconds").inputValue(), "45"));
+        await page.getByRole("button", { name: "Create a link to its file" }).click();
         await page.getByRole("button", { name: "Copy link" }).waitFor();
     }));
 
@@ -2394,10 +2394,12 @@ test("a session that is ended elsewhere stands at the door", (context) =>
             await page.goto(`${server.url}/me/sessions`);
             // Of the two browsers the other one; this one's own has no such button.
             // Others may be left of other visits; this one was used last, so it comes first.
-            const theirs = page.getByRole("row", { name: /^Chrome/ }).getByRole("button", { name: "End", exact: true });
+            const theirs = page
+                .getByRole("row", { name: /^Chrome/ })
+                .getByRole("button", { name: "Sign out", exact: true });
             await theirs.first().click();
-            await page.getByText("Ended.").waitFor();
-            await page.getByLabel("Which").selectOption({ label: "Those that have ended too" });
+            await page.getByText("Signed out.").waitFor();
+            await page.getByLabel("Which").selectOption({ label: "All, including ended" });
             await page
                 .getByRole("row", { name: /^Chrome/ })
                 .filter({ hasNotText: "open" })
@@ -2424,7 +2426,7 @@ test("sign in through another provider", WITH_PROVIDER, (context) =>
         await page.getByRole("button", { name: "Continue with Corp" }).click();
         await enter(page, "linus");
         await page.getByRole("button", { name: "Continue" }).click();
-        await page.getByRole("heading", { name: "First steps" }).waitFor();
+        await page.getByRole("heading", { name: "Get started" }).waitFor();
     }),
 );
 
@@ -2490,7 +2492,7 @@ test("whoever has a provider alone proves anew there who they are, and loses not
         await page.getByRole("button", { name: "Continue with Corp" }).click();
         await enter(page, "emmy");
         await page.getByRole("button", { name: "Continue" }).click();
-        await page.getByRole("heading", { name: "First steps" }).waitFor();
+        await page.getByRole("heading", { name: "Get started" }).waitFor();
 
         await page.goto(`${server.url}/me/tokens`);
         await page.getByRole("button", { name: "New token" }).click();
@@ -2499,11 +2501,11 @@ test("whoever has a provider alone proves anew there who they are, and loses not
         // Which takes a proof: that the provider knew them is none.
         await made.getByLabel(/^Everything/).check();
         await page.getByRole("button", { name: "Create token" }).click();
-        const dialog = page.getByRole("dialog", { name: "Confirm that it is you" });
+        const dialog = page.getByRole("dialog", { name: "Confirm it's you" });
         const opened = page.context().waitForEvent("page");
         await dialog.getByRole("button", { name: "Continue with Corp" }).click();
         // There is no password to ask for.
-        assert.equal(await dialog.getByLabel(/^Password of/).count(), 0);
+        assert.equal(await dialog.getByLabel(/^Password for/).count(), 0);
         const provider = await opened;
         // The provider knows them still, and asks all the same.
         await enter(provider, "emmy");
@@ -2512,7 +2514,7 @@ test("whoever has a provider alone proves anew there who they are, and loses not
             .getByRole("button", { name: "Continue" })
             .click()
             .catch(() => {});
-        await page.getByText("Your token kept. It is shown this once.").waitFor();
+        await page.getByText("Your token kept. It is shown only once.").waitFor();
     }),
 );
 
@@ -2763,7 +2765,7 @@ test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
             .getByRole("row", { name: /^mail\.send [1-9]/ })
             .waitFor();
         await page.getByText("requests since its start").waitFor();
-        await page.getByRole("link", { name: "Mails of the demo" }).click();
+        await page.getByRole("link", { name: "Demo mailbox" }).click();
         await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
         const mail = page.getByRole("group").filter({ hasText: link }).first();
         await mail.getByText(/^to .*owner@acme\.example/).click();
@@ -2775,11 +2777,11 @@ test("several people get a role at once", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/people`);
-        await page.getByLabel("Choose Victor Viewer").check();
-        await page.getByLabel("Choose Dana Developer").check();
-        await page.getByText("2 chosen").waitFor();
-        await page.getByLabel("Role to give").selectOption({ label: "Admin" });
+        await page.getByLabel("Select Victor Viewer").check();
+        await page.getByLabel("Select Dana Developer").check();
+        await page.getByText("2 selected").waitFor();
+        await page.getByLabel("Role to assign").selectOption({ label: "Admin" });
         await page.getByRole("button", { name: "Assign" }).click();
-        await page.getByText("2 have it now.").waitFor();
-        await page.getByText("2 chosen").waitFor({ state: "hidden" });
+        await page.getByText("Role assigned to 2 people.").waitFor();
+        await page.getByText("2 selected").waitFor({ state: "hidden" });
     }));

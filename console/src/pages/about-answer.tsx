@@ -27,7 +27,7 @@ export function Wrong({
     const [comment, setComment] = useState("");
     const touched = corrected !== sql || comment !== "";
     return (
-        <Dialog title="What would have been right?" wide touched={touched} onClose={onClose}>
+        <Dialog title="What would be right?" wide touched={touched} onClose={onClose}>
             <ActionForm
                 action={give}
                 on={{
@@ -35,14 +35,14 @@ export function Wrong({
                     corrected_query_text: corrected.trim() && corrected !== sql ? corrected : undefined,
                     comment: comment.trim() || undefined,
                 }}
-                submit="It was wrong"
+                submit="Send feedback"
                 onCancel={onClose}
                 touched={touched}
-                what="What you wrote is"
+                what="Your feedback is"
             >
                 <Field
                     label="SQL"
-                    hint="If you know it, put it right. It must run under your own policies."
+                    hint="Correct it if you can. It must run under your own policies."
                     error={give.of("corrected_query_text")}
                 >
                     {(props) => (
@@ -57,7 +57,7 @@ export function Wrong({
                     )}
                 </Field>
                 <TextField
-                    label="What is wrong (optional)"
+                    label="What is wrong? (optional)"
                     maxLength={1000}
                     value={comment}
                     onValue={setComment}
@@ -93,7 +93,7 @@ export function Save({
             return { id: saved.id, isToBeScheduled };
         },
         {
-            done: "Saved under Questions.",
+            done: "Saved to Questions.",
             changes: [["prompts"]],
             inline: true,
             onDone: ({ id, isToBeScheduled }) => {
@@ -134,7 +134,7 @@ export const tagsOf = (text: string) =>
         .filter(Boolean);
 
 export function TagsField(props: { value: string; onValue: (value: string) => void; error?: string }) {
-    return <TextField label="Tags (optional)" hint="With commas between them." {...props} />;
+    return <TextField label="Tags (optional)" hint="Separate with commas." {...props} />;
 }
 
 /** Why a table, a column or rows are hidden from whoever asks. */
@@ -218,7 +218,7 @@ export function Explain({
                 <Loaded query={tables}>{() => null}</Loaded>
             )}
             {tables.error ? null : tables.data?.length === 0 ? (
-                <Note>There is no table here that you see.</Note>
+                <Note>You have no access to any table here.</Note>
             ) : answer.error ? (
                 <Problem error={answer.error} retry={() => answer.refetch()} />
             ) : !answer.data ? (
@@ -227,7 +227,7 @@ export function Explain({
                 <Note tone="good">
                     {answer.data.visible
                         ? "Nothing is hidden from you here."
-                        : "You do not see this. Ask whoever keeps the policies."}
+                        : "You cannot see this. Ask whoever manages your policies."}
                 </Note>
             ) : (
                 <ul className="stack tight">

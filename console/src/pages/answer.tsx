@@ -126,7 +126,7 @@ export function AnswerCard({
                 </div>
                 {answer.isVerified && (
                     <div>
-                        <Badge tone="good">Verified: somebody confirmed this SQL</Badge>
+                        <Badge tone="good">Verified: this SQL was confirmed</Badge>
                     </div>
                 )}
                 {answer.explanation && <p>{answer.explanation}</p>}
@@ -156,9 +156,7 @@ export function AnswerCard({
                     </div>
                 )}
                 {answer.plan && <pre className="code-block">{answer.plan}</pre>}
-                {answer.estimate && (
-                    <p className="small soft">It would read about {count(answer.estimate.rows)} rows.</p>
-                )}
+                {answer.estimate && <p className="small soft">Estimated to read {count(answer.estimate.rows)} rows.</p>}
                 <div className="row apart">
                     <div className="row">
                         <div className="segments" role="group" aria-label="Show as">
@@ -206,7 +204,7 @@ export function AnswerCard({
                             onClick={() =>
                                 void copy(
                                     addressOf(answer, kept),
-                                    "Copied a link. Whoever opens it is answered under their own policies.",
+                                    "Link copied. Anyone who opens it gets an answer under their own policies.",
                                 )
                             }
                         >
@@ -242,7 +240,7 @@ export function AnswerCard({
                     <p className="soft" style={{ padding: "0 18px 18px" }}>
                         No rows.{" "}
                         {answer.policies.some((policy) => policy.type === "row_level_security")
-                            ? "A row filter may hide some."
+                            ? "A row filter may be hiding some."
                             : ""}
                     </p>
                 )
@@ -254,7 +252,7 @@ export function AnswerCard({
             {(answer.followUps.length > 0 || answer.execution !== undefined) && (
                 <div className="card-foot stack tight">
                     {answer.followUps.length > 0 && (
-                        <div className="chips" role="group" aria-label="Ask next">
+                        <div className="chips" role="group" aria-label="Try next">
                             {answer.followUps.map((text) => (
                                 <button type="button" className="chip" key={text} onClick={() => onQuestion(text)}>
                                     {text.replace(/^./, (first) => first.toUpperCase())}
@@ -267,7 +265,7 @@ export function AnswerCard({
                             <Verdict execution={answer.execution} sql={answer.sql ?? ""} />
                             {onGoOn && (
                                 <Button small icon={<CornerDownRight size={14} />} onClick={onGoOn}>
-                                    Go on from this
+                                    Ask a follow-up
                                 </Button>
                             )}
                         </div>
@@ -303,8 +301,8 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
         {
             done: (feedback) =>
                 feedback.verified_pair_id == null
-                    ? "Thank you; it is on record."
-                    : "Thank you. Once somebody confirms it, the question is answered so.",
+                    ? "Thanks for your feedback."
+                    : "Thanks. Once it is confirmed, this question will use your SQL.",
             changes: [["pairs"]],
             inline: true,
             onDone: (feedback) => {
@@ -315,8 +313,8 @@ function Verdict({ execution, sql }: { execution: number; sql: string }) {
     );
     return (
         <>
-            <div className="row small" role="group" aria-label="Was it right?">
-                <span className="soft">{given ? "You said:" : "Was it right?"}</span>
+            <div className="row small" role="group" aria-label="Was this right?">
+                <span className="soft">{given ? "Your verdict:" : "Was this right?"}</span>
                 <ActionButton
                     small
                     kind="quiet"

@@ -168,7 +168,7 @@ export function Ask() {
                         signal,
                     }),
                 );
-                if (!("rows" in answer)) throw new Error("The query goes on without this page; see the history.");
+                if (!("rows" in answer)) throw new Error("The query keeps running. Find its result in History.");
                 return {
                     id: `query ${answer.query_id}`,
                     sql,
@@ -221,8 +221,8 @@ export function Ask() {
                         }
                     >
                         {may("datasource.write")
-                            ? "Connect a database, or upload a file. Then ask it in your own words."
-                            : "Nobody has connected a source that you may ask. Your administrator can."}
+                            ? "Connect a database or upload a file, then ask questions in your own words."
+                            : "There is no source you can query yet. Ask your administrator to connect one."}
                     </Empty>
                 </div>
             </Page>
@@ -266,7 +266,7 @@ export function Ask() {
                     {mode === "words" && follows && (
                         <div className="row apart small" style={{ padding: "10px 14px 0", flexWrap: "nowrap" }}>
                             <span className="break">
-                                <span className="soft">Going on from</span> <b>{follows.question}</b>
+                                <span className="soft">Following up on</span> <b>{follows.question}</b>
                             </span>
                             <Button
                                 small
@@ -331,13 +331,13 @@ export function Ask() {
                         </div>
                         {mode === "words" && planners.length > 1 && (
                             <Filter
-                                label="Answered by"
+                                label="Model"
                                 value={planner ?? ""}
                                 onValue={(name) => setWanted(name || undefined)}
                                 options={[
-                                    ["", "The first that can"],
+                                    ["", "Automatic"],
                                     ...planners.map(
-                                        (name) => [name, name === EMBEDDED ? "This server's own rules" : name] as const,
+                                        (name) => [name, name === EMBEDDED ? "Built-in rules" : name] as const,
                                     ),
                                 ]}
                             />
@@ -361,7 +361,7 @@ export function Ask() {
                     </div>
                 </div>
                 {mode === "words" && answers.length === 0 && !running && (saved.data?.items.length ?? 0) > 0 && (
-                    <div className="chips" role="group" aria-label="Asked before">
+                    <div className="chips" role="group" aria-label="Recently saved">
                         {saved.data?.items.slice(0, 3).map((each) => (
                             <Link
                                 className="chip"
@@ -436,10 +436,10 @@ function RunningQuery({ running }: { running: Running }) {
         queryFn: () => read(api.GET("/api/v1/queries", { params: { query: { status: "running", page_size: 1 } } })),
     });
     const stage = run.data?.items[0]?.stage;
-    const first = stage === "waiting" ? "Waiting for a free place" : "Writing the policies into it";
+    const first = stage === "waiting" ? "Waiting for a free slot" : "Applying policies";
     return (
         <RunningCard running={running}>
-            <Stages of={[first, "Reading the data"]} at={stage === "reading" ? 1 : 0} />
+            <Stages of={[first, "Reading data"]} at={stage === "reading" ? 1 : 0} />
         </RunningCard>
     );
 }

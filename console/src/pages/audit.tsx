@@ -90,7 +90,7 @@ function Log({ first }: { first: Chosen }) {
             });
             await save(await checked(response), `audit-organization-${organization}.jsonl`);
         },
-        { done: "Downloaded; the export is on record." },
+        { done: "Downloaded. The export is recorded in the audit log." },
     );
     const entries = log.data?.pages.flatMap((page) => page.entries) ?? [];
     // The one that is asked for stands there before the server has told of them.
@@ -98,7 +98,7 @@ function Log({ first }: { first: Chosen }) {
     return (
         <Page
             title="Audit log"
-            lead="It can be read and exported, and never changed."
+            lead="Who did what, and when. It can be read and exported, never changed."
             actions={
                 <ActionButton icon={<Download size={15} />} action={exported} on={undefined}>
                     Export
@@ -107,22 +107,22 @@ function Log({ first }: { first: Chosen }) {
         >
             <div className="row">
                 <SearchBox
-                    label="Action, such as policy.create"
+                    label="Search actions, such as policy.create"
                     value={action}
                     onValue={(value) => choose({ action: value })}
                 />
                 <Filter
-                    label="Kind of object"
+                    label="Object"
                     value={kind}
                     onValue={(value) => choose({ kind: value, target: "" })}
                     options={[
-                        ["", "Any kind of object"],
+                        ["", "Any object"],
                         ...kinds.map((each) => [each, words(each)] as const).sort(([, a], [, b]) => a.localeCompare(b)),
                     ]}
                 />
                 {kind && target && (
                     <button type="button" className="chip" onClick={() => choose({ target: "" })}>
-                        <span className="visually-hidden">Not only of </span>
+                        <span className="visually-hidden">Remove filter: </span>
                         {words(kind)} {target}
                         <X size={13} aria-hidden />
                     </button>
@@ -131,7 +131,7 @@ function Log({ first }: { first: Chosen }) {
                     <PersonChoice
                         isCompact
                         label="Person"
-                        none="Anybody"
+                        none="Anyone"
                         value={person}
                         onValue={(value) => choose({ person: value })}
                     />
@@ -147,7 +147,7 @@ function Log({ first }: { first: Chosen }) {
                             <Skeleton lines={8} />
                         </div>
                     ) : entries.length === 0 ? (
-                        <Empty title="No entries match" />
+                        <Empty title="No matching entries">Try fewer filters or a longer period.</Empty>
                     ) : (
                         <table className="rows">
                             <thead>
@@ -156,7 +156,7 @@ function Log({ first }: { first: Chosen }) {
                                     <th scope="col">Action</th>
                                     <th scope="col">Outcome</th>
                                     <th scope="col">By</th>
-                                    <th scope="col">On</th>
+                                    <th scope="col">Object</th>
                                     <th scope="col">Details</th>
                                 </tr>
                             </thead>
@@ -182,7 +182,7 @@ function Log({ first }: { first: Chosen }) {
                                             )}
                                             {entry.ip && <div className="small soft">{entry.ip}</div>}
                                         </td>
-                                        <td className="nowrap" data-label="On">
+                                        <td className="nowrap" data-label="Object">
                                             {!entry.target_type ? (
                                                 "—"
                                             ) : !entry.target_id ? (
@@ -191,7 +191,7 @@ function Log({ first }: { first: Chosen }) {
                                                 <Link
                                                     to="/audit"
                                                     search={{ kind: entry.target_type, target: entry.target_id }}
-                                                    title="All that was done to it"
+                                                    title="Show its full history"
                                                 >
                                                     {words(entry.target_type)} {entry.target_id}
                                                 </Link>

@@ -42,7 +42,7 @@ export function FilesPage() {
     return (
         <Page
             title="Files"
-            lead="Sealed with your organization's key. Yours alone until you share them."
+            lead="Encrypted with your organization's key. Private until you share them."
             actions={
                 <Link className="button" to="/files/usage">
                     Usage
@@ -64,7 +64,7 @@ export function FilesPage() {
                         <Uploads
                             category="general"
                             onDone={(_, name) => {
-                                tell(`${name} is here.`);
+                                tell(`${name} uploaded.`);
                                 void queries.invalidateQueries({ queryKey: ["files"] });
                             }}
                         />
@@ -98,9 +98,9 @@ function FileList() {
                         value={scope}
                         onValue={setScope}
                         options={[
-                            ["own", "My own"],
+                            ["own", "Mine"],
                             ["shared", "Shared with me"],
-                            ...(may("storage.manage") ? [["all", "Everybody's"] as const] : []),
+                            ...(may("storage.manage") ? [["all", "Everyone's"] as const] : []),
                         ]}
                     />
                 }
@@ -127,7 +127,7 @@ function FileList() {
                                         to="/sources/$id"
                                         params={{ id: String(file.data_source_id) }}
                                     >
-                                        Read by a source
+                                        Used by a source
                                     </Link>
                                 )}
                             </>
@@ -144,7 +144,7 @@ function FileList() {
                                 busy={download.isBusyWith(file)}
                                 choices={[
                                     { label: "Download", run: () => void download.start(file) },
-                                    { label: "Make a link…", run: () => setLinking(file) },
+                                    { label: "Create a link…", run: () => setLinking(file) },
                                     may("storage.delete") && {
                                         label: "Delete…",
                                         danger: true,
@@ -158,8 +158,10 @@ function FileList() {
                     },
                 ]}
                 empty={
-                    <Empty title="No files here">
-                        {scope === "own" ? "Drop one above." : "Nobody has shared a folder with your workspace."}
+                    <Empty title="No files yet">
+                        {scope === "own"
+                            ? "Drop one above to upload it."
+                            : "No folder is shared with your workspace yet."}
                     </Empty>
                 }
             />
@@ -179,8 +181,8 @@ function FileList() {
                     onClose={() => setDeleting(undefined)}
                 >
                     <p>
-                        It is gone for good
-                        {deleting.data_source_id ? ", and the source that reads it fails from now on" : ""}.
+                        This cannot be undone
+                        {deleting.data_source_id ? ", and the source that uses it will stop working" : ""}.
                     </p>
                 </Deletion>
             )}
@@ -205,24 +207,24 @@ function MakeLink({ file, onClose }: { file: Schemas["StorageFile"]; onClose: ()
             {link ? (
                 <>
                     <Note tone="warn">
-                        Whoever has this link downloads the file without an account. It is shown this once.
+                        Anyone with this link can download the file without an account. It is shown only once.
                     </Note>
                     <Copyable text={link.url} label="link" />
                     <p className="soft">
-                        Good until <When at={link.expires_at} />.
+                        Valid until <When at={link.expires_at} />.
                     </p>
                 </>
             ) : (
                 <>
                     <SelectField
-                        label="Good for"
+                        label="Valid for"
                         value={seconds}
                         onValue={setSeconds}
                         options={[
                             ["600", "10 minutes"],
-                            ["3600", "An hour"],
-                            ["86400", "A day"],
-                            ["604800", "A week"],
+                            ["3600", "1 hour"],
+                            ["86400", "1 day"],
+                            ["604800", "7 days"],
                         ]}
                     />
                     <div className="form-end">
@@ -232,7 +234,7 @@ function MakeLink({ file, onClose }: { file: Schemas["StorageFile"]; onClose: ()
                             busy={make.busy}
                             onClick={async () => setLink(await make.start(undefined))}
                         >
-                            Make the link
+                            Create link
                         </Button>
                     </div>
                 </>
@@ -259,8 +261,8 @@ function Links() {
             id={(link) => link.link_id}
             columns={[
                 { head: "File", cell: (link) => <span className="break">{link.object_name.split("/").at(-1)}</span> },
-                { head: "Made", cell: (link) => <When at={link.created_at} /> },
-                { head: "Good until", cell: (link) => <When at={link.expires_at} /> },
+                { head: "Created", cell: (link) => <When at={link.created_at} /> },
+                { head: "Valid until", cell: (link) => <When at={link.expires_at} /> },
                 {
                     head: "",
                     cell: (link) => (
@@ -270,7 +272,7 @@ function Links() {
                     ),
                 },
             ]}
-            empty={<Empty title="No links">Make one from the menu of a file.</Empty>}
+            empty={<Empty title="No links yet">Create one from a file's menu.</Empty>}
         />
     );
 }
@@ -298,7 +300,7 @@ function Shares() {
     );
     const stop = useAction(
         (id: number) => read(api.DELETE("/api/v1/storage/shares/{share_id}", { params: { path: { share_id: id } } })),
-        { done: "Not shared any more.", changes: [["shares"]] },
+        { done: "No longer shared.", changes: [["shares"]] },
     );
     return (
         <div className="stack">
@@ -313,12 +315,12 @@ function Shares() {
                     <div className="form-grid">
                         <TextField
                             label="Folder"
-                            hint="Below your own; empty for all of it."
+                            hint="Within your own files. Leave empty to share everything."
                             value={folder}
                             onValue={setFolder}
                         />
                         <SelectField
-                            label="With the workspace"
+                            label="Workspace"
                             required
                             value={workspace}
                             onValue={setWorkspace}
@@ -340,19 +342,19 @@ function Shares() {
                 columns={[
                     { head: "Folder", cell: (each) => <code className="break">{each.prefix}</code> },
                     {
-                        head: "With",
+                        head: "Workspace",
                         cell: (each) => <WorkspaceName id={each.workspace_id} />,
                     },
                     {
                         head: "",
                         cell: (each) => (
                             <ActionButton small kind="danger" action={stop} on={each.share_id}>
-                                Stop
+                                Stop sharing
                             </ActionButton>
                         ),
                     },
                 ]}
-                empty={<Empty title="No shared folders">What you share with a workspace, its people can read.</Empty>}
+                empty={<Empty title="No shared folders yet">People in the workspace can read what you share.</Empty>}
             />
         </div>
     );
@@ -414,7 +416,7 @@ export function Usage() {
                         { head: "Files", cell: (person) => person.file_count.toLocaleString(), numeric: true },
                         { head: "Size", cell: (person) => bytes(person.used_bytes), numeric: true },
                     ]}
-                    empty={<Empty title="Nobody has files" />}
+                    empty={<Empty title="No files yet" />}
                 />
             )}
         </Page>

@@ -32,21 +32,21 @@ export function HistoryPage() {
     const me = useMe();
     const own = !may("audit.read") || whose === "own";
     return (
-        <Page title="History" lead="Every run is on record before it begins, and says how it ended.">
+        <Page title="History" lead="Every query that ran, and how it ended.">
             <List
                 name="Runs"
                 of={["runs", status, own && me.data?.user.id]}
                 filters={
                     <>
-                        <Filter label="State" value={status} onValue={setStatus} options={STATES} />
+                        <Filter label="Status" value={status} onValue={setStatus} options={STATES} />
                         {may("audit.read") && (
                             <Filter
                                 label="Whose"
                                 value={whose}
                                 onValue={setWhose}
                                 options={[
-                                    ["own", "My own"],
-                                    ["all", "Everybody's"],
+                                    ["own", "Mine"],
+                                    ["all", "Everyone's"],
                                 ]}
                             />
                         )}
@@ -83,10 +83,10 @@ export function HistoryPage() {
                         className: "break",
                     },
                     !own && { head: "Who", cell: (run) => <PersonName id={run.user_id} /> },
-                    { head: "State", cell: (run) => <Status value={run.status} /> },
+                    { head: "Status", cell: (run) => <Status value={run.status} /> },
                     { head: "Rows", cell: (run) => count(run.row_count), numeric: true },
                     {
-                        head: "Took",
+                        head: "Duration",
                         cell: (run) => (run.duration_ms == null ? "—" : `${run.duration_ms.toLocaleString()} ms`),
                         numeric: true,
                         className: "nowrap",
@@ -95,10 +95,10 @@ export function HistoryPage() {
                 ]}
                 empty={
                     <Empty
-                        title="Nothing was asked yet"
+                        title="No queries yet"
                         actions={
                             <Link className="button primary" to="/ask">
-                                Ask something
+                                Ask a question
                             </Link>
                         }
                     />
@@ -153,18 +153,18 @@ export function Run() {
                         <Card>
                             <Facts
                                 of={[
-                                    ["State", <Status key="state" value={data.status} />],
+                                    ["Status", <Status key="state" value={data.status} />],
                                     data.stage ? ["Stage", words(data.stage)] : null,
-                                    ["By", <PersonName key="by" id={data.user_id} />],
-                                    ["Of", <SourceNames key="of" ids={data.data_source_ids} />],
+                                    ["Run by", <PersonName key="by" id={data.user_id} />],
+                                    ["Sources", <SourceNames key="of" ids={data.data_source_ids} />],
                                     ["Kind", words(data.kind)],
-                                    ["Began", <When key="began" at={data.started_at} />],
+                                    ["Started", <When key="began" at={data.started_at} />],
                                     [
-                                        "Took",
+                                        "Duration",
                                         data.duration_ms == null ? "—" : `${data.duration_ms.toLocaleString()} ms`,
                                     ],
                                     ["Rows", count(data.row_count)],
-                                    ["Bytes", data.byte_count == null ? "—" : bytes(data.byte_count)],
+                                    ["Size", data.byte_count == null ? "—" : bytes(data.byte_count)],
                                     data.result_expires_at
                                         ? ["Kept until", <When key="kept" at={data.result_expires_at} />]
                                         : null,

@@ -54,18 +54,18 @@ function FirstSteps() {
     if (!isBuilder || !sources.data || !runs.data || !policies.data || !members.data) return null;
     const first = sources.data.items[0];
     const steps = [
-        { done: Boolean(first), to: "/sources/new", title: "Connect a source", text: "A database, or a file" },
+        { done: Boolean(first), to: "/sources/new", title: "Connect a source", text: "A database or a file" },
         {
             done: Boolean(first?.schema_discovered_at),
             to: first ? `/sources/${first.id}` : "/sources",
-            title: "See its tables",
+            title: "Browse its tables",
             text: "Columns, types, sizes",
         },
         {
             done: runs.data.pagination.total_items > 0,
             to: "/ask",
             title: "Ask a question",
-            text: "In words, or in SQL",
+            text: "In plain words or SQL",
         },
         {
             done: policies.data.pagination.total_items > 0,
@@ -77,13 +77,13 @@ function FirstSteps() {
             done: members.data.total_count > 1,
             to: "/invitations",
             title: "Invite someone",
-            text: "By mail, with a role",
+            text: "By e-mail, with a role",
         },
     ];
     if (steps.every((step) => step.done)) return null;
     return (
         <div className="page">
-            <Card title="First steps" flush>
+            <Card title="Get started" flush>
                 <ol className="walk">
                     {steps.map((step) => (
                         <li key={step.title}>
@@ -132,7 +132,7 @@ export function Welcome() {
     return (
         <Page
             title={`Welcome${me.data ? `, ${me.data.user.display_name}` : ""}`}
-            lead="An organization holds your sources, your people and your policies. Create one, or join one that invited you."
+            lead="An organization holds your sources, people and policies. Create one, or join one that invited you."
             narrow
         >
             <Card title="Create an organization">
@@ -159,8 +159,8 @@ export function Welcome() {
                     {(data) =>
                         data.invitations.length === 0 ? (
                             <p className="soft">
-                                Nobody has invited {me.data?.user.primary_email ?? "you"} yet. An invitation comes by
-                                mail.
+                                There is no invitation for {me.data?.user.primary_email ?? "you"} yet. Invitations
+                                arrive by e-mail.
                             </p>
                         ) : (
                             <Link className="button" to="/invited">

@@ -26,7 +26,7 @@ export function KeptResult({ id }: { id: number }) {
     });
     return (
         <section className="stack tight" aria-label="Result">
-            {result.data?.truncated && <Note>There were more rows than the server hands out.</Note>}
+            {result.data?.truncated && <Note>There were more rows than this server returns.</Note>}
             <div className="card">
                 <header>
                     <h2>Result</h2>

@@ -37,7 +37,7 @@ export function VerifyEmail() {
     return (
         <Door
             title={done ? "Address confirmed" : "Confirm your address"}
-            lead={done ? "You can sign in now." : "One click, so that no mail scanner does it for you."}
+            lead={done ? "You can sign in now." : "One more click confirms it."}
             onTheWayTo={requestOf(to)}
         >
             {verify.error !== undefined && <Problem error={verify.error} />}
@@ -56,7 +56,7 @@ export function VerifyEmail() {
 
 function Incomplete() {
     return (
-        <Door title="The link is incomplete" lead="Open it from the mail again.">
+        <Door title="This link is incomplete" lead="Open it again from the e-mail.">
             <a className="button wide" href="/sign-in">
                 Back to sign-in
             </a>
@@ -80,7 +80,7 @@ export function ResetPassword() {
     if (!token) return <Incomplete />;
     if (done)
         return (
-            <Door title="Password set" lead="All other sessions have ended." onTheWayTo={requestOf(to)}>
+            <Door title="Password set" lead="All other sessions were signed out." onTheWayTo={requestOf(to)}>
                 <a className="button primary wide" href={doorTo("/sign-in", to)}>
                     Sign in
                 </a>
@@ -155,7 +155,7 @@ export function Invitation() {
                     ["For", invitation.email],
                     ["Workspace", invitation.workspace?.name],
                     ["Role", invitation.role?.name],
-                    ["Until", <When key="until" at={invitation.expires_at} />],
+                    ["Valid until", <When key="until" at={invitation.expires_at} />],
                 ]}
             />
             {invitation.status !== "pending" && <Note tone="warn">This invitation is {invitation.status}.</Note>}
@@ -171,7 +171,7 @@ export function Invitation() {
                         Sign in to accept
                     </a>
                     <a className="button wide" href={doorTo("/sign-up", back)}>
-                        Sign up first
+                        Create an account
                     </a>
                 </>
             )}
@@ -196,7 +196,7 @@ export function SignedIn() {
         const finish = async () => {
             destination.keep(undefined);
             if (provider && refused) {
-                tellError(new Error("The account was not connected."));
+                tellError(new Error("The account could not be connected."));
                 return void navigate({ to: "/me" });
             }
             if (provider && code && state) {
@@ -250,7 +250,7 @@ export function ProvedAnew() {
         window.close();
     }, []);
     return (
-        <Door title="Go on where you were" lead="This window can be closed.">
+        <Door title="Go back" lead="You can close this window.">
             {null}
         </Door>
     );
@@ -282,7 +282,7 @@ export function Connect() {
             {error ? (
                 <>
                     <Problem error={error} />
-                    <p className="soft">Go back to the program and begin again.</p>
+                    <p className="soft">Go back to the application and try again.</p>
                 </>
             ) : (
                 <Skeleton />

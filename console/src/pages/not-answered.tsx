@@ -47,7 +47,7 @@ function AskedBack({
     const [remember, setRemember] = useState<Schemas["Remember"]>("me");
     return (
         <Note>
-            <div className="stack tight" role="group" aria-label="Which is meant?">
+            <div className="stack tight" role="group" aria-label="Which do you mean?">
                 <p role="status">{asked.message}</p>
                 <div className="row">
                     {asked.choices.map((choice, index) => (
@@ -61,13 +61,13 @@ function AskedBack({
                         </Button>
                     ))}
                     <Filter
-                        label="It holds"
+                        label="Remember this"
                         value={remember}
                         onValue={(value) => setRemember(value as Schemas["Remember"])}
                         options={[
-                            ["me", "From now on, for me"],
-                            ["everyone", "For me, and proposed for everybody"],
-                            ["nobody", "This time only"],
+                            ["me", "Always, for me"],
+                            ["everyone", "Always, and suggest it to everyone"],
+                            ["nobody", "Just this once"],
                         ]}
                     />
                 </div>

@@ -78,11 +78,11 @@ export function Operator() {
     return (
         <Page
             title="Server health"
-            lead="What this node says of itself, looked up again every few seconds."
+            lead="Live metrics of this node."
             actions={
                 demo() && (
                     <Link className="button" to="/operator/mails">
-                        Mails of the demo
+                        Demo mailbox
                     </Link>
                 )
             }
@@ -110,19 +110,19 @@ export function Operator() {
                     ))}
                     <div className="stat">
                         <b>{count(sum(requests))}</b>
-                        <span>requests since its start</span>
+                        <span>requests since start</span>
                     </div>
                     <div className="stat">
                         <b>{count(sum(failed))}</b>
-                        <span>of them failed</span>
+                        <span>failed requests</span>
                     </div>
                     <div className="stat">
                         <b>{count(sum(jobs))}</b>
-                        <span>runs of jobs</span>
+                        <span>job runs</span>
                     </div>
                     <div className="stat">
                         <b>{count(kinds.reduce((total, kind) => total + kind.dead, 0))}</b>
-                        <span>jobs given up</span>
+                        <span>failed jobs</span>
                     </div>
                 </div>
             ) : (
@@ -143,7 +143,7 @@ export function Operator() {
                                 { head: "Operation", cell: (route) => <code className="break">{route.route}</code> },
                                 { head: "Calls", numeric: true, cell: (route) => count(route.calls) },
                                 {
-                                    head: "On average",
+                                    head: "Average",
                                     numeric: true,
                                     cell: (route) => `${route.milliseconds.toFixed(1)} ms`,
                                 },
@@ -152,7 +152,7 @@ export function Operator() {
                     </Card>
                     <Card title="Jobs" flush>
                         {kinds.length === 0 ? (
-                            <Empty title="None has run since its start" />
+                            <Empty title="No jobs have run since start" />
                         ) : (
                             <Table
                                 name="Jobs"
@@ -161,9 +161,9 @@ export function Operator() {
                                 columns={[
                                     { head: "Kind", cell: (job) => <code className="break">{job.kind}</code> },
                                     { head: "Done", numeric: true, cell: (job) => count(job.done) },
-                                    { head: "To be tried again", numeric: true, cell: (job) => count(job.retried) },
+                                    { head: "Retrying", numeric: true, cell: (job) => count(job.retried) },
                                     {
-                                        head: "Given up",
+                                        head: "Failed",
                                         numeric: true,
                                         cell: (job) =>
                                             job.dead > 0 ? (

@@ -14,20 +14,25 @@ import { List } from "../ui/list";
 import { Loaded } from "../ui/loaded";
 
 export const TYPES = {
-    row_level_security: { name: "Row filter", text: "Which rows somebody sees", icon: FilterIcon, rule: "filter_rows" },
+    row_level_security: { name: "Row filter", text: "Which rows people see", icon: FilterIcon, rule: "filter_rows" },
     data_masking: {
         name: "Mask",
-        text: "What stands in the place of values that somebody may not see",
+        text: "What is shown instead of sensitive values",
         icon: EyeOff,
         rule: "mask_column",
     },
     query_limit: {
         name: "Query limit",
-        text: "How many rows, how long and how often",
+        text: "How many rows, how long, how often",
         icon: Gauge,
         rule: "limit_query",
     },
-    access_control: { name: "Access", text: "Which tables and columns at all", icon: KeyRound, rule: "deny_access" },
+    access_control: {
+        name: "Access",
+        text: "Which tables and columns people can read",
+        icon: KeyRound,
+        rule: "deny_access",
+    },
 } as const;
 export type PolicyType = keyof typeof TYPES;
 
@@ -46,7 +51,7 @@ export function Policies() {
                     body: { is_active: !policy.is_active },
                 }),
             ),
-        { done: "Changed; it holds from the next query on.", changes: [["policies"]] },
+        { done: "Changed. It applies from the next query.", changes: [["policies"]] },
     );
     const restore = useAction(
         (id: number) => read(api.POST("/api/v1/policies/{policy_id}/restore", { params: { path: { policy_id: id } } })),
@@ -55,7 +60,7 @@ export function Policies() {
     return (
         <Page
             title="Policies"
-            lead="Written into every query before it runs. What no policy governs is open to whoever may query."
+            lead="Applied to every query before it runs. Data without a policy is open to everyone who can query."
             actions={
                 <>
                     {may("policy.detokenize") && (
@@ -64,7 +69,7 @@ export function Policies() {
                         </Link>
                     )}
                     <Link className="button" to="/policies/dashboard">
-                        What they did
+                        Activity
                     </Link>
                     {may("policy.write") && (
                         <Link className="button primary" to="/policies/new">
@@ -91,11 +96,11 @@ export function Policies() {
                             ]}
                         />
                         <Filter
-                            label="State"
+                            label="Status"
                             value={state}
                             onValue={setState}
                             options={[
-                                ["", "Any state"],
+                                ["", "Any status"],
                                 ["active", "Active"],
                                 ["inactive", "Inactive"],
                                 ["deleted", "Deleted"],
@@ -151,7 +156,7 @@ export function Policies() {
                     },
                     { head: "Kind", cell: (policy) => TYPES[policy.type].name },
                     {
-                        head: "State",
+                        head: "Status",
                         cell: (policy) => (
                             <Status value={isDeleted ? "deleted" : policy.is_active ? "active" : "inactive"} />
                         ),
@@ -195,7 +200,7 @@ export function Policies() {
                 ]}
                 empty={
                     <Empty
-                        title={isDeleted ? "Nothing deleted" : "No policies yet"}
+                        title={isDeleted ? "No deleted policies" : "No policies yet"}
                         actions={
                             !isDeleted &&
                             may("policy.write") && (
@@ -206,8 +211,8 @@ export function Policies() {
                         }
                     >
                         {isDeleted
-                            ? "Deleted policies can be restored for thirty days."
-                            : "Without one, everybody who may query a source sees all of it."}
+                            ? "You can restore deleted policies for thirty days."
+                            : "Without one, everyone who can query a source sees all of it."}
                     </Empty>
                 }
             />
@@ -224,7 +229,7 @@ export function Policies() {
                     changes={[["policies"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>It governs nothing from the next query on. For thirty days it can be restored.</p>
+                    <p>It stops applying from the next query. You can restore it for thirty days.</p>
                 </Deletion>
             )}
         </Page>
@@ -239,7 +244,7 @@ export function Dashboard() {
     });
     return (
         <Page
-            title="What policies did"
+            title="Policy activity"
             crumbs={<Link to="/policies">Policies</Link>}
             actions={
                 <Filter
@@ -247,7 +252,7 @@ export function Dashboard() {
                     value={days}
                     onValue={setDays}
                     options={[
-                        ["1", "Last day"],
+                        ["1", "Last 24 hours"],
                         ["7", "Last 7 days"],
                         ["30", "Last 30 days"],
                         ["90", "Last 90 days"],
@@ -272,7 +277,7 @@ export function Dashboard() {
                                         }
                                     >
                                         <div className="stack tight">
-                                            <p className="soft">{type.description}</p>
+                                            <p className="soft">{TYPES[type.type].text}</p>
                                             <div className="row apart">
                                                 <b style={{ fontSize: "1.5rem" }}>{count(type.evaluations.total)}</b>
                                                 <span className="soft small">
@@ -288,7 +293,7 @@ export function Dashboard() {
                                             {(
                                                 [
                                                     ["Allowed", type.evaluations.allowed],
-                                                    ["Changed the answer", type.evaluations.modified],
+                                                    ["Modified", type.evaluations.modified],
                                                     ["Denied", type.evaluations.denied],
                                                 ] as const
                                             ).map(([label, value]) => (

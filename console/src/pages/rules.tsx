@@ -25,39 +25,39 @@ const MASKS: Record<
     string,
     { text: string; options: [name: string, label: string, kind: "text" | "number", example: string][] }
 > = {
-    null_value: { text: "Nothing is left (NULL)", options: [] },
-    redact: { text: "Nothing is left ([REDACTED])", options: [] },
-    constant: { text: "The same value in every row", options: [["value", "Value", "text", "hidden"]] },
-    hash: { text: "A hash: equal values stay equal", options: [] },
-    tokenize: { text: "A token that some may turn back", options: [] },
+    null_value: { text: "NULL", options: [] },
+    redact: { text: "[REDACTED]", options: [] },
+    constant: { text: "A fixed value", options: [["value", "Value", "text", "hidden"]] },
+    hash: { text: "A hash (equal values stay equal)", options: [] },
+    tokenize: { text: "A token (can be revealed with permission)", options: [] },
     partial: {
-        text: "Characters at the ends",
+        text: "First and last characters",
         options: [
             ["keep_first", "First characters kept", "number", "0"],
             ["keep_last", "Last characters kept", "number", "4"],
-            ["fill", "Filled with", "text", "*"],
+            ["fill", "Fill character", "text", "*"],
         ],
     },
     card: {
-        text: "Digits at the ends of a card's number",
+        text: "First and last digits of a card number",
         options: [
             ["keep_first", "First digits kept", "number", "0"],
             ["keep_last", "Last digits kept", "number", "4"],
         ],
     },
-    email: { text: "First letter and domain of an address", options: [] },
+    email: { text: "First letter and domain of an e-mail address", options: [] },
     regex_replace: {
-        text: "What a pattern does not match",
+        text: "Pattern replaced",
         options: [
             ["pattern", "Pattern", "text", "[0-9]"],
             ["replacement", "Replacement", "text", "***"],
         ],
     },
-    bucket: { text: "A range of numbers", options: [["size", "Size of each range", "number", "10"]] },
-    truncate_date: { text: "The beginning of a period", options: [["unit", "Period", "text", "month"]] },
-    round_number: { text: "The nearest multiple", options: [["to", "Multiple of", "number", "1000"]] },
+    bucket: { text: "Numeric range", options: [["size", "Range size", "number", "10"]] },
+    truncate_date: { text: "Start of a period", options: [["unit", "Period", "text", "month"]] },
+    round_number: { text: "Rounded number", options: [["to", "Round to a multiple of", "number", "1000"]] },
     expression: {
-        text: "What an expression makes of the row",
+        text: "Custom expression",
         options: [["expression", "Expression", "text", "left(phone, 3) || '…'"]],
     },
 };
@@ -118,7 +118,7 @@ export function Rules({
             ))}
             <div>
                 <Button icon={<Plus size={15} />} onClick={() => onRules([...rules, emptyRule(type)])}>
-                    Another rule
+                    Add rule
                 </Button>
             </div>
         </div>
@@ -152,7 +152,7 @@ function OneRule({
     const mask = MASKS[String(config.masking_function ?? "redact")];
     const options = (config.options as Record<string, unknown> | undefined) ?? {};
     const tableField = (
-        <Field label="Table" error={problem("rule_config.table")} hint="Empty for every table that fits.">
+        <Field label="Table" error={problem("rule_config.table")} hint="Leave empty for every table that matches.">
             {(props) => (
                 <>
                     <input
@@ -174,7 +174,7 @@ function OneRule({
     return (
         <div className="form-grid">
             <TextField
-                label="Name of the rule"
+                label="Rule name"
                 required
                 value={rule.rule_name}
                 onValue={(rule_name) => onRule({ rule_name })}
@@ -187,7 +187,7 @@ function OneRule({
                     <Field
                         label="Rows where"
                         error={problem("rule_config.condition") ?? problem("rule_config")}
-                        hint="Columns on the left; a text, a number, or something of the person who asks on the right."
+                        hint="Columns on the left. Text, numbers or attributes of the person who asks on the right."
                     >
                         {(props) => (
                             <textarea
@@ -262,7 +262,7 @@ function OneRule({
                         }
                     </Field>
                     <SelectField
-                        label="What is left of it"
+                        label="Masked as"
                         value={String(config.masking_function ?? "redact")}
                         onValue={(value) =>
                             onRule({ rule_config: { ...config, masking_function: value, options: undefined } })
@@ -291,7 +291,7 @@ function OneRule({
                     ))}
                     <div className="span">
                         <Check
-                            label="By tag, in every table there is and will be"
+                            label="By tag, in all current and future tables"
                             checked={config.tag !== undefined}
                             onChange={(event) => {
                                 const { tag: _, column: __, ...others } = config;
@@ -308,9 +308,9 @@ function OneRule({
             {type === "query_limit" &&
                 (
                     [
-                        ["max_rows", "Rows at most"],
-                        ["max_execution_seconds", "Seconds at most"],
-                        ["max_queries_per_hour", "Queries an hour at most"],
+                        ["max_rows", "Maximum rows"],
+                        ["max_execution_seconds", "Maximum seconds"],
+                        ["max_queries_per_hour", "Maximum queries per hour"],
                     ] as const
                 ).map(([name, label]) => (
                     <TextField
@@ -326,20 +326,20 @@ function OneRule({
             {type === "access_control" && (
                 <>
                     <SelectField
-                        label="What it does"
+                        label="Effect"
                         value={rule.rule_type}
                         onValue={(value) => {
                             const { tag: _, ...others } = config;
                             onRule({ rule_type: value as Rule["rule_type"], rule_config: others });
                         }}
                         options={[
-                            ["deny_access", "Closes"],
-                            ["allow_access", "Allows nothing but"],
+                            ["deny_access", "Deny"],
+                            ["allow_access", "Allow only"],
                         ]}
                     />
                     <TextField
                         label="Columns"
-                        hint="With commas between them; empty for all."
+                        hint="Separate with commas. Leave empty for all."
                         value={((config.columns as string[] | undefined) ?? []).join(", ")}
                         onValue={(text) =>
                             set("columns", text.trim() ? text.split(",").map((name) => name.trim()) : undefined)
@@ -349,7 +349,7 @@ function OneRule({
                     {rule.rule_type === "deny_access" && (
                         <TextField
                             label="Or by tag"
-                            hint="Hides each column that is tagged so, in every table there is and will be."
+                            hint="Hides every column with this tag, in all current and future tables."
                             placeholder="pii.*"
                             value={String(config.tag ?? "")}
                             onValue={(text) => set("tag", text.trim() || undefined)}

@@ -116,10 +116,10 @@ function answerOf(execution: Execution, question: string, sources: number[]): An
 
 const PHASES = [
     ["validating", "Reading the question"],
-    ["policy_check", "Looking up what you may see"],
+    ["policy_check", "Checking what you may see"],
     ["generating", "Writing the SQL"],
     ["validating_sql", "Checking the SQL"],
-    ["executing", "Reading the data"],
+    ["executing", "Reading data"],
     ["formatting", "Preparing the answer"],
 ] as const;
 
@@ -146,7 +146,7 @@ export function RunningQuestion({ running }: { running: Running }) {
                                 <Bot size={14} aria-hidden style={{ marginTop: 3 }} />
                             )}
                             <span className="grow break">
-                                {data.tool === "repair" ? "The SQL is put right: " : ""}
+                                {data.tool === "repair" ? "Correcting the SQL: " : ""}
                                 <span className="soft">{data.summary}</span>
                             </span>
                         </li>

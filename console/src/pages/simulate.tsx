@@ -71,8 +71,8 @@ export function Simulate() {
     const person = people.data?.users.find((each) => each.id === userId);
     return (
         <Page
-            title="See as someone else"
-            lead="What a person sees of a source now, and what they would see if policies changed. Nothing is changed by looking."
+            title="View as someone else"
+            lead="What someone sees of a source now, and what they would see if policies changed. Nothing is modified."
         >
             <div className="card pad form-grid">
                 <PersonChoice
@@ -92,35 +92,35 @@ export function Simulate() {
                         label="Without these policies"
                         query={policies}
                         items={(data) => data.filter((each) => !added.includes(each.id))}
-                        none="There are none yet."
+                        none="No policies yet."
                         chosen={removed}
                         onChosen={setRemoved}
                     />
                 </div>
                 <div className="span">
                     <Chips
-                        label="With these, as if they were active and meant for this person"
+                        label="With these, as if active and assigned"
                         query={policies}
                         items={(data) => data.filter((each) => !removed.includes(each.id))}
-                        none="There are none yet."
+                        none="No policies yet."
                         chosen={added}
                         onChosen={setAdded}
                     />
                 </div>
                 <TextField
-                    label="From the address (optional)"
+                    label="IP address (optional)"
                     placeholder="198.51.100.7"
                     hint={
                         ip.trim() !== "" && !from
-                            ? "This is no whole address yet, so none is taken."
-                            : "For policies that look at the network; without one nothing is known of it."
+                            ? "Not a complete address yet, so it is ignored."
+                            : "For policies that depend on the network."
                     }
                     value={ip}
                     onValue={setIp}
                 />
                 <div className="span">
                     <Check
-                        label="Show rows, as far as you may see them yourself"
+                        label="Show sample rows, limited to what you can see yourself"
                         hint="Samples are recorded in the audit log."
                         checked={sample}
                         onChange={(event) => setSample(event.target.checked)}
@@ -134,7 +134,7 @@ export function Simulate() {
                 />
             ) : sources.data?.items.length === 0 ? (
                 <div className="card">
-                    <Empty title="No source yet">Connect one, and see here what each person sees of it.</Empty>
+                    <Empty title="No sources yet">Connect a source to preview what each person sees of it.</Empty>
                 </div>
             ) : !answer.data ? (
                 <Skeleton lines={6} />
@@ -142,13 +142,13 @@ export function Simulate() {
                 <div className="stack">
                     {!answer.data.may_query && (
                         <Note tone="warn">
-                            {person?.display_name ?? "This person"} may not query sources at all; this is what the
-                            policies alone say.
+                            {person?.display_name ?? "This person"} cannot query sources at all. This shows the effect
+                            of policies alone.
                         </Note>
                     )}
                     {answer.data.tables.length === 0 && (
                         <div className="card">
-                            <Empty title="No tables">The source has none, or they were not read yet.</Empty>
+                            <Empty title="No tables">The source has none, or they have not been read yet.</Empty>
                         </div>
                     )}
                     {answer.data.tables.map((each) => (
@@ -163,7 +163,7 @@ export function Simulate() {
                                 each.changed ? (
                                     <Badge tone="warn">Changes</Badge>
                                 ) : changes ? (
-                                    <Badge>Stays as it is</Badge>
+                                    <Badge>Unchanged</Badge>
                                 ) : null
                             }
                         >
@@ -229,7 +229,7 @@ function Seen({ title, table }: { title?: string; table: Schemas["SeenTable"] })
                 <>
                     {table.row_filters.length === 0 &&
                         table.masked_columns.length === 0 &&
-                        table.hidden_columns.length === 0 && <p className="soft">All of it.</p>}
+                        table.hidden_columns.length === 0 && <p className="soft">Everything.</p>}
                     {table.row_filters.map((filter) => (
                         <p
                             key={filter.condition}
@@ -268,11 +268,11 @@ function Seen({ title, table }: { title?: string; table: Schemas["SeenTable"] })
                         table.limits.max_queries_per_hour) != null && (
                         <p className="small soft">
                             {[
-                                table.limits.max_rows != null && `${count(table.limits.max_rows)} rows at most`,
+                                table.limits.max_rows != null && `at most ${count(table.limits.max_rows)} rows`,
                                 table.limits.max_execution_seconds != null &&
-                                    `${table.limits.max_execution_seconds} s at most`,
+                                    `at most ${table.limits.max_execution_seconds} s`,
                                 table.limits.max_queries_per_hour != null &&
-                                    `${table.limits.max_queries_per_hour} queries an hour`,
+                                    `${table.limits.max_queries_per_hour} queries per hour`,
                             ]
                                 .filter(Boolean)
                                 .join(", ")}

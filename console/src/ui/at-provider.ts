@@ -22,7 +22,7 @@ export async function atProvider(
 ): Promise<Brought> {
     // While the click still counts: later no browser opens one.
     const opened = window.open("", "_blank", "popup,width=520,height=720");
-    if (!opened) throw new Error("The browser did not open a window. Allow this page to, and try again.");
+    if (!opened) throw new Error("Your browser blocked the window. Allow pop-ups for this page and try again.");
     const state = random();
     const channel = new BroadcastChannel(CHANNEL);
     try {

@@ -82,7 +82,12 @@ export function Status({ value }: { value: string | null | undefined }) {
     );
 }
 
-export const words = (text: string) => text.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+/** A name of the API as people write it: `last_login_ip` is “Last login IP”. */
+export const words = (text: string) =>
+    text
+        .replaceAll("_", " ")
+        .replace(/^./, (first) => first.toUpperCase())
+        .replace(/\b(?:api|csv|id|ip|mfa|saml|scim|sql|sso|url)(?=s?\b)/gi, (short) => short.toUpperCase());
 
 /** Somebody's picture, or their initials. Pictures from elsewhere are not loaded: this page tells nobody who is looked at. */
 export function Avatar({ name, picture }: { name: string; picture?: string | null }) {

@@ -50,7 +50,7 @@ function useWidth() {
 export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][] }) {
     const { frame, width } = useWidth();
     const shape = shapeOf(columns, rows);
-    if (!shape) return <div className="chart soft">This answer has no number to draw.</div>;
+    if (!shape) return <div className="chart soft">This answer has no numbers to chart.</div>;
     const points = rows
         .slice(0, shape.isTime ? 400 : 30)
         .map((row) => ({ label: String(row[shape.label] ?? "NULL"), value: Number(row[shape.value] ?? 0) }));

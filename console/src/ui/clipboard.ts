@@ -8,7 +8,7 @@ export async function copy(text: string, done: string) {
         else copyBySelection(text);
         tell(done);
     } catch {
-        tellError(new Error("The browser does not let this page copy. Select the text, and copy it yourself."));
+        tellError(new Error("Your browser blocked copying. Select the text and copy it yourself."));
     }
 }
 

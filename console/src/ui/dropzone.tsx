@@ -85,7 +85,7 @@ export function Uploads({
                                     kind="quiet"
                                     small
                                     icon={<X size={14} />}
-                                    aria-label={`Stop ${file.name}`}
+                                    aria-label={`Cancel ${file.name}`}
                                     onClick={() => {
                                         stop.abort();
                                         setSending((all) => all.filter((each) => each.stop !== stop));

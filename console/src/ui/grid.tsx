@@ -69,7 +69,7 @@ export function Grid({ columns, rows, label }: { columns: GridColumn[]; rows: Ce
             );
         }
         if (event.key === "c" && (event.ctrlKey || event.metaKey) && !getSelection()?.toString()) {
-            void copy(shown(ordered[at.row]?.[at.column]), "Copied the cell.");
+            void copy(shown(ordered[at.row]?.[at.column]), "Cell copied.");
         }
     };
 

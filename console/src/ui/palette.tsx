@@ -57,7 +57,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
         })),
         {
             id: "theme",
-            label: "Switch between light and dark",
+            label: "Toggle dark mode",
             words: "theme appearance",
             icon: document.documentElement.dataset.theme === "dark" ? <SunMedium size={16} /> : <Moon size={16} />,
             run: toggleTheme,
@@ -108,13 +108,13 @@ export function Palette({ onClose }: { onClose: () => void }) {
                 <Dialog aria-label="Go to">
                     <Autocomplete inputValue={typed} onInputChange={setTyped}>
                         <TextField aria-label="Search everything" autoFocus>
-                            <Input placeholder="Go to, or ask…" type="text" />
+                            <Input placeholder="Search or ask…" type="text" />
                         </TextField>
                         <Menu
                             className="menu"
                             items={shown}
                             aria-label="Results"
-                            renderEmptyState={() => <p className="empty">Nothing by that name</p>}
+                            renderEmptyState={() => <p className="empty">No results</p>}
                             onAction={(key) => {
                                 onClose();
                                 shown.find((command) => command.id === key)?.run();

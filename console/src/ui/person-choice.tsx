@@ -75,7 +75,7 @@ export function PersonChoice({
             ...shown.map((each) => [String(each.id), text(each)] as const),
         ],
     };
-    const failed = all.error ? "The people could not be looked up." : undefined;
+    const failed = all.error ? "People could not be loaded." : undefined;
     return (
         <>
             {isMany && <SearchBox label={`Search people for “${label}”`} value={typed} onValue={setTyped} />}
@@ -110,15 +110,15 @@ export function PeopleChoice({
                         className="chip"
                         onClick={() => onChosen(chosen.filter((each) => each !== id))}
                     >
-                        <span className="visually-hidden">Take out </span>
+                        <span className="visually-hidden">Remove </span>
                         <PersonName id={id} />
                         <X size={13} aria-hidden />
                     </button>
                 ))}
                 <PersonChoice
                     isCompact
-                    label="Add somebody"
-                    none="Add somebody…"
+                    label="Add someone"
+                    none="Add someone…"
                     value=""
                     onValue={(value) => onChosen([...chosen, Number(value)])}
                     without={[...chosen, ...without]}

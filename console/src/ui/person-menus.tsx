@@ -84,7 +84,7 @@ export function OfPerson({ opened, onSignOut }: { opened: Opened; onSignOut: () 
             <Separator />
             <MenuItem id="theme">
                 <Moon size={16} />
-                Light or dark
+                Toggle dark mode
             </MenuItem>
             <MenuItem id="out">
                 <LogOut size={16} />
@@ -102,7 +102,7 @@ export function OfPlace({ opened, onPlace }: { opened: Opened; onPlace: (workspa
     const organizations = me.data?.organizations ?? [];
     const change = (id: number) => {
         if (id === workspace) return;
-        if (isUnsaved()) return tell("Something here is not saved. Save it, or leave the page, and then go there.");
+        if (isUnsaved()) return tell("You have unsaved changes. Save or discard them first.");
         onPlace(id);
     };
     return (

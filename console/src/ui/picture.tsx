@@ -13,7 +13,7 @@ export async function asPicture(file: File): Promise<string> {
     return new Promise((resolve, reject) => {
         const reader = new FileReader();
         reader.onload = () => resolve(String(reader.result));
-        reader.onerror = () => reject(new Error("The file cannot be read."));
+        reader.onerror = () => reject(new Error("The file could not be read."));
         reader.readAsDataURL(file);
     });
 }
@@ -45,16 +45,10 @@ export function Picture({
             <div className="row">
                 {/* One that is elsewhere is not loaded: that would tell who looks at it. */}
                 {picture?.startsWith("data:") && (
-                    <img
-                        src={picture}
-                        alt="The picture that it has"
-                        width={48}
-                        height={48}
-                        style={{ objectFit: "contain" }}
-                    />
+                    <img src={picture} alt="Current picture" width={48} height={48} style={{ objectFit: "contain" }} />
                 )}
                 <div className="grow">
-                    <Field label="Another picture" hint={hint} error={set.of(field)}>
+                    <Field label="Upload a picture" hint={hint} error={set.of(field)}>
                         {(props) => (
                             <input
                                 {...props}

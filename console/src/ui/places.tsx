@@ -91,7 +91,7 @@ export const groups: Group[] = [
             },
             {
                 path: "/simulate",
-                label: "See as someone else",
+                label: "View as someone else",
                 icon: UserCog,
                 needs: "policy.write",
                 words: "simulate preview",
@@ -169,7 +169,7 @@ export const others: Place[] = [
     { path: "/me", label: "Profile", icon: UserRound, words: "name e-mail account me" },
     {
         path: "/me/security",
-        label: "Password and second factors",
+        label: "Password and two-factor",
         icon: ShieldCheck,
         words: "mfa totp backup codes passkey security",
     },
@@ -195,14 +195,14 @@ export const others: Place[] = [
     },
     {
         path: "/questions/schedules",
-        label: "Schedules of questions",
+        label: "Schedules",
         icon: CalendarClock,
         needs: "prompt.read",
         words: "scheduled daily weekly by itself mail webhook",
     },
     {
         path: "/questions/templates",
-        label: "Templates of questions",
+        label: "Templates",
         icon: FileText,
         needs: "prompt.read",
         words: "parameters values placeholders",
@@ -216,10 +216,10 @@ export const others: Place[] = [
     },
     {
         path: "/questions/words",
-        label: "Words of your own",
+        label: "Glossary",
         icon: BookOpen,
         needs: "prompt.read",
-        words: "glossary terms synonyms",
+        words: "glossary words terms synonyms",
     },
     {
         path: "/questions/verified",
@@ -230,14 +230,14 @@ export const others: Place[] = [
     },
     {
         path: "/questions/meaning",
-        label: "What the data means",
+        label: "Semantic layer",
         icon: BookOpen,
         needs: "prompt.read",
-        words: "semantic layer metrics joins synonyms descriptions",
+        words: "meaning metrics joins synonyms descriptions",
     },
     {
         path: "/questions/numbers",
-        label: "Numbers of queries",
+        label: "Usage of questions",
         icon: ChartColumn,
         needs: "prompt.read",
         words: "analytics usage statistics",
@@ -245,7 +245,7 @@ export const others: Place[] = [
     { path: "/policies/new", label: "New policy", icon: ShieldCheck, needs: "policy.write", words: "add mask filter" },
     {
         path: "/policies/dashboard",
-        label: "What policies did",
+        label: "Policy activity",
         icon: Activity,
         needs: "policy.read",
         words: "dashboard evaluations",
@@ -267,14 +267,14 @@ export const others: Place[] = [
     },
     {
         path: "/organization?tab=security",
-        label: "Security of the organization",
+        label: "Security policy",
         icon: ShieldCheck,
         needs: "organization.update",
         words: "password rules sessions networks mfa",
     },
     {
         path: "/organization?tab=sign-in",
-        label: "Sign-in page of the organization",
+        label: "Sign-in page",
         icon: Palette,
         needs: "organization.update",
         words: "branding theme colour logo",
@@ -288,7 +288,7 @@ export const others: Place[] = [
     },
     {
         path: "/organization/applications?tab=policy",
-        label: "What members may allow applications",
+        label: "Application policy",
         icon: AppWindow,
         needs: "oauth_app.read",
         words: "consent oauth policy",
@@ -300,7 +300,7 @@ export const others: Place[] = [
         needs: REGISTER,
         words: "new oauth client",
     },
-    { path: "/files?tab=links", label: "Links to files", icon: Link, needs: "storage.read", words: "share download" },
+    { path: "/files?tab=links", label: "File links", icon: Link, needs: "storage.read", words: "share download" },
     {
         path: "/files?tab=shares",
         label: "Shared folders",
@@ -314,7 +314,7 @@ export const others: Place[] = [
         ? [
               {
                   path: "/operator/mails",
-                  label: "Mails of the demo",
+                  label: "Demo mailbox",
                   icon: Mails,
                   words: "mailbox inbox sent links codes",
               },

@@ -40,9 +40,9 @@ async function movedTo(workspace: number | undefined, tokens: Schemas["TokenSet"
 
 /** What comes back from a provider as a word. */
 const refusals: Record<string, string> = {
-    ANOTHER_PERSON: "Somebody else signed in there than who is signed in here. Try again, as yourself.",
+    ANOTHER_PERSON: "That is a different account from the one you are signed in with. Try again with your own.",
     NOT_ASKED_ANEW:
-        "The provider did not say that it has just asked who you are, so this proves nothing. Try another way, or set up a second factor under Security and sign in with it.",
+        "The provider did not confirm that it checked your identity just now. Try another way, or set up a second factor under Security and sign in with it.",
 };
 
 /** A provider that asks anew: where it begins, and what it brought against a session. */
@@ -84,7 +84,7 @@ function waysOf(ways: Schemas["WaysToProve"], needsSecondFactor: boolean): Way[]
 
 function accepted(code: string | undefined, refused: string | undefined): string {
     if (code) return code;
-    throw new Error(refusals[refused ?? ""] ?? "The sign-in there did not succeed. Try again, or another way.");
+    throw new Error(refusals[refused ?? ""] ?? "That sign-in did not succeed. Try again, or choose another way.");
 }
 
 /** The dialog that asks who it is. The new session takes the place of the old one. */
@@ -163,7 +163,7 @@ export function Reauthentication({ asked }: { asked: Asked }) {
     );
     return (
         <Dialog
-            title="Confirm that it is you"
+            title="Confirm it's you"
             onClose={() => {
                 proof.ask(undefined);
                 asked.giveUp();
@@ -187,8 +187,8 @@ export function Reauthentication({ asked }: { asked: Asked }) {
                                         <TextField
                                             label={
                                                 factor.isMailed
-                                                    ? "The code that we have mailed you"
-                                                    : "Code of your authenticator app"
+                                                    ? "Code from the e-mail we sent you"
+                                                    : "Code from your authenticator app"
                                             }
                                             inputMode="numeric"
                                             autoComplete="one-time-code"
@@ -198,7 +198,7 @@ export function Reauthentication({ asked }: { asked: Asked }) {
                                         />
                                     ) : (
                                         <PasswordField
-                                            label={`Password of ${email}`}
+                                            label={`Password for ${email}`}
                                             autoComplete="current-password"
                                             value={password}
                                             onValue={setPassword}
@@ -221,14 +221,14 @@ export function Reauthentication({ asked }: { asked: Asked }) {
                             )}
                             {!isForm && !hasPasskey && providers.length === 0 && (
                                 <Note tone="warn">
-                                    Your provider does not say when it asked who you are, so a sign-in there proves
-                                    nothing anew. A code of a second factor does: set one up under{" "}
-                                    <a href="/me/security">Security</a>, then sign out and in again with it.
+                                    Your provider does not say when it last checked your identity, so signing in there
+                                    cannot confirm it. Set up a second factor under <a href="/me/security">Security</a>,
+                                    then sign out and in again with it.
                                 </Note>
                             )}
                             {away && (
                                 <p className="soft" role="status">
-                                    Go on in the window of {away}.
+                                    Continue in the window of {away}.
                                 </p>
                             )}
                         </>

@@ -224,11 +224,11 @@ function JsonField({
                         .map((line) => line.trim())
                         .filter(Boolean),
                 );
-            else setWrong("This is not JSON yet.");
+            else setWrong("Not valid JSON yet.");
         }
     };
     return (
-        <Field {...common} hint={common.hint ?? (isList ? "One a line." : "As JSON.")} error={common.error ?? wrong}>
+        <Field {...common} hint={common.hint ?? (isList ? "One per line." : "As JSON.")} error={common.error ?? wrong}>
             {(props) => (
                 <textarea
                     {...props}

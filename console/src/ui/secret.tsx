@@ -7,7 +7,7 @@ export function Secret({ secret, of, children }: { secret: string; of: string; c
     return (
         <Note tone="good">
             <div className="stack tight">
-                <b>The secret of {of}. It is shown this once: copy it now.</b>
+                <b>The secret of {of}. It is shown only once: copy it now.</b>
                 <Copyable text={secret} label="secret" />
                 {children}
             </div>

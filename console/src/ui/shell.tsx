@@ -109,7 +109,7 @@ export function Shell() {
     return (
         <div className="shell">
             <a className="skip" href="#main">
-                To the content
+                Skip to content
             </a>
             <aside className="side" aria-label="Navigation">
                 <Brand />

@@ -29,7 +29,7 @@ export function Access() {
     return (
         <Page
             title="Access policies"
-            lead="Roles say what somebody may do; these say when: only from the office, only with a second factor, not after hours. A denial beats every role."
+            lead="Roles say what people may do, these say when: only from the office, only with two-factor, not after hours. A denial overrides every role."
             actions={
                 may("sso.manage") && (
                     <Button kind="primary" icon={<Plus size={16} />} onClick={() => setEditing("new")}>
@@ -66,8 +66,11 @@ export function Access() {
                             </Badge>
                         ),
                     },
-                    { head: "What", cell: (each) => <span className="small break">{each.actions.join(", ")}</span> },
-                    { head: "State", cell: (each) => <Status value={each.is_active ? "active" : "inactive"} /> },
+                    {
+                        head: "Permissions",
+                        cell: (each) => <span className="small break">{each.actions.join(", ")}</span>,
+                    },
+                    { head: "Status", cell: (each) => <Status value={each.is_active ? "active" : "inactive"} /> },
                     may("sso.manage") && {
                         head: "",
                         cell: (each) => (
@@ -75,7 +78,7 @@ export function Access() {
                                 label={`Actions for ${each.name}`}
                                 busy={toggle.isBusyWith(each)}
                                 choices={[
-                                    { label: "Change…", run: () => setEditing(each) },
+                                    { label: "Edit…", run: () => setEditing(each) },
                                     {
                                         label: each.is_active ? "Switch off" : "Switch on",
                                         run: () => void toggle.start(each),
@@ -88,7 +91,9 @@ export function Access() {
                         ),
                     },
                 ]}
-                empty={<Empty title="No access policies">Roles alone decide who may do what.</Empty>}
+                empty={
+                    <Empty title="No access policies yet">Until you add one, roles alone decide who may do what.</Empty>
+                }
             />
             <Try />
             {editing && (
@@ -107,7 +112,7 @@ export function Access() {
                     changes={[["access"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>It holds until the next request.</p>
+                    <p>It stops applying from the next request.</p>
                 </Deletion>
             )}
         </Page>

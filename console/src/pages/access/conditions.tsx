@@ -61,6 +61,6 @@ export function parsed(text: string): unknown {
     try {
         return JSON.parse(text);
     } catch {
-        throw new Error("The conditions are not JSON.");
+        throw new Error("The conditions are not valid JSON.");
     }
 }

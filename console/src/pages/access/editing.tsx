@@ -68,18 +68,13 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                 );
             else await read(api.POST("/api/v1/sso/abac/policies", { body }));
         },
-        { done: "It holds from the next request on.", changes: [["access"]], inline: true, onDone: onClose },
+        { done: "Saved. It applies from the next request.", changes: [["access"]], inline: true, onDone: onClose },
     );
     const kinds = [
         ...new Set(permissions.data?.permissions.map((permission) => permission.category as string) ?? [kind]),
     ];
     return (
-        <Dialog
-            title={policy ? "Change the access policy" : "New access policy"}
-            wide
-            touched={touched}
-            onClose={onClose}
-        >
+        <Dialog title={policy ? "Edit access policy" : "New access policy"} wide touched={touched} onClose={onClose}>
             <ActionForm
                 action={save}
                 submit="Save"
@@ -98,16 +93,16 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                         error={save.of("description")}
                     />
                     <SelectField
-                        label="It"
+                        label="Effect"
                         value={effect}
                         onValue={setEffect}
                         options={[
-                            ["deny", "denies"],
-                            ["allow", "allows"],
+                            ["deny", "Deny"],
+                            ["allow", "Allow"],
                         ]}
                     />
                     <SelectField
-                        label="About"
+                        label="Resources"
                         value={kind}
                         onValue={(value) => {
                             setKind(value);
@@ -116,7 +111,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                         options={kinds.map((each) => [each, each] as const)}
                     />
                 </div>
-                <Choices legend="What" error={save.of("actions")}>
+                <Choices legend="Permissions" error={save.of("actions")}>
                     <Loaded query={permissions} lines={2}>
                         {(data) => (
                             <Toggles
@@ -152,7 +147,7 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                 <option value="any">any</option>
                                 <option value="all">all</option>
                             </select>{" "}
-                            of these hold:
+                            of these apply:
                         </div>
                         {lines.map((line, index) => {
                             const change = (part: Partial<Line>) =>
@@ -165,8 +160,8 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                         value={line.not ? "not" : ""}
                                         onChange={(event) => change({ not: event.target.value === "not" })}
                                     >
-                                        <option value="">it is so</option>
-                                        <option value="not">it is not so</option>
+                                        <option value="">when</option>
+                                        <option value="not">when not</option>
                                     </select>
                                     <input
                                         type="text"
@@ -223,13 +218,13 @@ export function EditAccess({ policy, onClose }: { policy?: Schemas["AbacPolicy"]
                                     ])
                                 }
                             >
-                                Another condition
+                                Add condition
                             </Button>
                         </div>
                     </div>
                 ) : (
                     <Field
-                        label={mode === "json" ? "Conditions as JSON" : "One policy in Cedar"}
+                        label={mode === "json" ? "Conditions as JSON" : "Cedar policy"}
                         error={save.of("conditions") ?? save.of("cedar")}
                     >
                         {(props) => (

@@ -42,23 +42,19 @@ export function Try() {
                             (each) => [each.name, each.name] as const,
                         )}
                     />
-                    <TextField label="From the address" placeholder="198.51.100.7" value={ip} onValue={setIp} />
-                    <Check
-                        label="With a second factor"
-                        checked={mfa}
-                        onChange={(event) => setMfa(event.target.checked)}
-                    />
+                    <TextField label="IP address" placeholder="198.51.100.7" value={ip} onValue={setIp} />
+                    <Check label="With two-factor" checked={mfa} onChange={(event) => setMfa(event.target.checked)} />
                 </div>
                 {answer && ask.error === undefined && (
                     <Note tone={answer.permitted ? "good" : "bad"}>
-                        <b>{answer.permitted ? "They may." : "They may not."}</b> {answer.reason}{" "}
+                        <b>{answer.permitted ? "Allowed." : "Denied."}</b> {answer.reason}{" "}
                         {answer.matched_policies.length > 0 && (
                             <span className="soft">
                                 Policies: {answer.matched_policies.map((policy) => policy.name).join(", ")}.
                             </span>
                         )}{" "}
                         <span className="soft">
-                            {answer.granted_by_role ? "A role gives it." : "No role gives it."}
+                            {answer.granted_by_role ? "A role grants it." : "No role grants it."}
                         </span>
                     </Note>
                 )}

@@ -19,9 +19,9 @@ import { Secrets } from "./secrets";
 import { Usage } from "./usage";
 
 const ORIGINS = {
-    administrator: "An administrator, who registered it",
-    registered: "Itself, by registration",
-    document: "Itself, by a document of its own",
+    administrator: "Registered by an administrator",
+    registered: "Registered itself",
+    document: "Client ID metadata document",
 } as const;
 
 export function ApplicationPage() {
@@ -41,12 +41,12 @@ export function ApplicationPage() {
     const one = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}";
     const changes = [["application"], ["applications"], ["secrets"]];
     const resume = useAction(() => read(api.PATCH(one, { params: { path }, body: { status: "active" } })), {
-        done: "It is let in again. The tokens that it had stay void.",
+        done: "Reactivated. Its old tokens stay revoked.",
         changes,
     });
     const verify = useAction((verified: boolean) => read(api.PATCH(one, { params: { path }, body: { verified } })), {
         done: ({ verified_at }) =>
-            verified_at ? "People do not read any more that nobody has checked it." : "People are warned again.",
+            verified_at ? "Marked as verified. People are no longer warned." : "Mark removed. People are warned again.",
         changes,
     });
     const data = application.data;
@@ -66,7 +66,7 @@ export function ApplicationPage() {
                             <Button onClick={() => setAsking("suspend")}>Suspend…</Button>
                         ) : (
                             <ActionButton kind="primary" action={resume} on={undefined}>
-                                Let it in again
+                                Reactivate
                             </ActionButton>
                         )}
                         <ActionMenu
@@ -90,20 +90,20 @@ export function ApplicationPage() {
                                 </div>
                                 <Facts
                                     of={[
-                                        ["State", <State key="state" of={loaded} />],
+                                        ["Status", <State key="state" of={loaded} />],
                                         ["Kind", loaded.client_type === "public" ? "Public" : "Confidential"],
                                         ["Registered", <When key="at" at={loaded.created_at} />],
-                                        ["Came by", ORIGINS[loaded.origin]],
+                                        ["Origin", ORIGINS[loaded.origin]],
                                         loaded.jwks_uri
                                             ? [
-                                                  "Its keys are at",
+                                                  "Keys URL",
                                                   <code key="keys" className="break">
                                                       {loaded.jwks_uri}
                                                   </code>,
                                               ]
                                             : null,
                                         [
-                                            "Answers for it",
+                                            "Owner",
                                             isMine ? (
                                                 "You"
                                             ) : (
@@ -124,15 +124,15 @@ export function ApplicationPage() {
                                             <span className="grow">
                                                 {loaded.verified_at ? (
                                                     <>
-                                                        Checked <When at={loaded.verified_at} />: an administrator
-                                                        vouches for who made it.
+                                                        Verified <When at={loaded.verified_at} />: an administrator
+                                                        vouches for its publisher.
                                                     </>
                                                 ) : (
-                                                    "It registered itself. People read that nobody has checked who made it."
+                                                    "It registered itself. People are warned that its publisher is not verified."
                                                 )}
                                             </span>
                                             <ActionButton small action={verify} on={!loaded.verified_at}>
-                                                {loaded.verified_at ? "Take the mark away" : "I have checked it"}
+                                                {loaded.verified_at ? "Remove verification" : "Mark as verified"}
                                             </ActionButton>
                                         </div>
                                     </Note>
@@ -141,10 +141,10 @@ export function ApplicationPage() {
                                     <Note>
                                         <div className="row apart">
                                             <span className="grow">
-                                                Only who answers for it gives out its secrets and lets it ask for more.
+                                                Only its owner can issue its secrets and extend its scopes.
                                             </span>
                                             <Button small onClick={() => setAsking("take over")}>
-                                                Answer for it…
+                                                Take ownership…
                                             </Button>
                                         </div>
                                     </Note>
@@ -170,7 +170,7 @@ export function ApplicationPage() {
                                 path={path}
                             />
                         ) : (
-                            <Card title="What it may ask for">
+                            <Card title="Scopes">
                                 <span className="row">
                                     {loaded.scopes.map((scope) => (
                                         <Badge key={scope}>{scope}</Badge>
@@ -189,7 +189,7 @@ export function ApplicationPage() {
                     changes={changes}
                     onClose={() => setAsking(undefined)}
                 >
-                    <p>All of its tokens are void at once, and stay so when it is let in again.</p>
+                    <p>All its tokens are revoked immediately, and stay revoked when it is reactivated.</p>
                 </Confirm>
             )}
             {asking === "delete" && data && (
@@ -201,13 +201,13 @@ export function ApplicationPage() {
                     onDone={() => void navigate({ to: "/organization/applications" })}
                     onClose={() => setAsking(undefined)}
                 >
-                    <p>Whoever signs in with it is shut out at once. It cannot be restored.</p>
+                    <p>Everyone who signs in with it is locked out immediately. This cannot be undone.</p>
                 </Deletion>
             )}
             {asking === "take over" && data && (
                 <Confirm
-                    title={`Answer for ${data.name}?`}
-                    action="Answer for it"
+                    title={`Take ownership of ${data.name}?`}
+                    action="Take ownership"
                     run={async () => {
                         const jwks = data.jwks ? writtenKeys(keys) : undefined;
                         return read(api.PATCH(one, { params: { path }, body: { take_over: true, jwks } }));
@@ -217,12 +217,12 @@ export function ApplicationPage() {
                     onClose={() => setAsking(undefined)}
                 >
                     <p>
-                        Where nobody is there it acts for you then.{" "}
+                        When no person is involved, it then acts as you.{" "}
                         {data.jwks
-                            ? "Its tokens are void, and it needs other keys, because others know those that it has."
-                            : "Its secrets and tokens are void, because others know them."}
+                            ? "Its tokens are revoked and it needs new keys, because others know the current ones."
+                            : "Its secrets and tokens are revoked, because others know them."}
                     </p>
-                    {data.jwks && <KeysField label="Its new public keys" required value={keys} onValue={setKeys} />}
+                    {data.jwks && <KeysField label="New public keys" required value={keys} onValue={setKeys} />}
                 </Confirm>
             )}
         </Page>

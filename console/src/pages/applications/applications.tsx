@@ -22,14 +22,14 @@ export function Applications() {
     return (
         <Page
             title="Applications"
-            lead="Other programs that sign people in with RiverGen and act for them, never with more than they may do."
+            lead="Programs that sign people in with RiverGen and act for them, within what they are allowed to do."
             actions={register}
         >
             <Parts
                 at={{ to: "/organization/applications" }}
                 of={[
                     ["registered", "Registered"],
-                    ["policy", "What members may allow"],
+                    ["policy", "Policy"],
                 ]}
                 open={tab}
             />
@@ -74,13 +74,13 @@ export function Applications() {
                                     <Badge>{application.client_type === "public" ? "Public" : "Confidential"}</Badge>
                                     {application.preapproved && <Badge tone="accent">Preapproved</Badge>}
                                     {application.origin !== "administrator" && !application.verified_at && (
-                                        <Badge tone="warn">Not checked</Badge>
+                                        <Badge tone="warn">Not verified</Badge>
                                     )}
                                 </span>
                             ),
                         },
                         {
-                            head: "May ask for",
+                            head: "Scopes",
                             cell: (application) => (
                                 <span className="row">
                                     {application.scopes.map((scope) => (
@@ -89,12 +89,12 @@ export function Applications() {
                                 </span>
                             ),
                         },
-                        { head: "State", cell: (application) => <State of={application} /> },
-                        { head: "Used", cell: (application) => <When at={application.last_used_at} /> },
+                        { head: "Status", cell: (application) => <State of={application} /> },
+                        { head: "Last used", cell: (application) => <When at={application.last_used_at} /> },
                     ]}
                     empty={
-                        <Empty title="No applications" actions={register}>
-                            Register one, and people can sign in to it with RiverGen.
+                        <Empty title="No applications yet" actions={register}>
+                            Register one so that people can sign in to it with RiverGen.
                         </Empty>
                     }
                 />

@@ -10,21 +10,21 @@ import { ScopeChoice } from "./scopes";
 type Grant = Application["grant_types"][number];
 
 const GRANTS = [
-    ["authorization_code", "Sign people in", "They see who asks for what, and agree."],
+    ["authorization_code", "Sign people in", "People see what it asks for and give consent."],
     [
         "urn:ietf:params:oauth:grant-type:device_code",
-        "Sign people in from another device",
-        "For programs without a browser: it shows a code, which its person types elsewhere.",
+        "Sign people in on another device",
+        "Device flow, for programs without a browser: it shows a code that people enter elsewhere.",
     ],
     [
         "client_credentials",
-        "Act for itself",
-        "Nobody is there: it acts for the administrator who answers for it. It needs a secret or a key.",
+        "Act on its own",
+        "Client credentials: no person is involved, and it acts as the administrator who owns it. Needs a secret or a key.",
     ],
     [
         "urn:ietf:params:oauth:grant-type:token-exchange",
-        "Go on with a token that it was shown",
-        "For services behind another program. It needs a secret or a key.",
+        "Exchange tokens",
+        "Token exchange, for services behind another program. Needs a secret or a key.",
     ],
 ] as const;
 
@@ -89,7 +89,7 @@ export function Fields({
                         <TextField
                             label="Name"
                             required
-                            hint="People read it when they are asked."
+                            hint="Shown to people when they are asked for consent."
                             value={draft.name}
                             onValue={(name) => set({ name })}
                             error={of("name")}
@@ -106,16 +106,16 @@ export function Fields({
                             <Check
                                 type="radio"
                                 name="client_type"
-                                label="Yes: it runs on a server"
-                                hint="Confidential. It proves who it is."
+                                label="Yes, it runs on a server"
+                                hint="Confidential client. It authenticates itself."
                                 checked={draft.client_type === "confidential"}
                                 onChange={() => set({ client_type: "confidential" })}
                             />
                             <Check
                                 type="radio"
                                 name="client_type"
-                                label="No: it runs at its users'"
-                                hint="Public: in a browser, on a phone or a computer. It gets no secret."
+                                label="No, it runs on people's devices"
+                                hint="Public client, in a browser, on a phone or a computer. It gets no secret."
                                 checked={draft.client_type === "public"}
                                 onChange={() =>
                                     set({
@@ -128,20 +128,20 @@ export function Fields({
                         </Choices>
                     )}
                     {isNew && draft.client_type === "confidential" && (
-                        <Choices legend="How does it prove who it is?">
+                        <Choices legend="How does it authenticate?">
                             <Check
                                 type="radio"
                                 name="proof"
-                                label="By a secret"
-                                hint="It gets one when it is registered."
+                                label="With a secret"
+                                hint="Issued when it is registered."
                                 checked={draft.keys === undefined}
                                 onChange={() => set({ keys: undefined })}
                             />
                             <Check
                                 type="radio"
                                 name="proof"
-                                label="By a key of its own"
-                                hint="It signs with a private key that it never shows (private_key_jwt), and gets no secret."
+                                label="With its own key"
+                                hint="It signs with a private key (private_key_jwt) and gets no secret."
                                 checked={draft.keys !== undefined}
                                 onChange={() => set({ keys: "" })}
                             />
@@ -149,7 +149,7 @@ export function Fields({
                     )}
                     {draft.keys !== undefined && (
                         <KeysField
-                            label={isNew ? "Its public keys" : "Other public keys (optional)"}
+                            label={isNew ? "Public keys" : "Replace public keys (optional)"}
                             required={isNew}
                             value={draft.keys}
                             onValue={(keys) => set({ keys })}
@@ -158,7 +158,7 @@ export function Fields({
                     )}
                 </div>
             </Card>
-            <Card title="What it does">
+            <Card title="Grant types">
                 <div className="stack">
                     <Choices legend="Grant types" isHidden error={of("grant_types")}>
                         {GRANTS.map(([grant, label, hint]) => (
@@ -174,8 +174,8 @@ export function Fields({
                     </Choices>
                     {draft.grant_types.includes("authorization_code") && (
                         <Lines
-                            label="Redirect addresses"
-                            hint="Where people are sent back to, one a line, word for word: https, a loopback address, or a scheme of its own."
+                            label="Redirect URIs"
+                            hint="Where people are sent back to, one per line, exactly as used: https, a loopback address, or a custom scheme."
                             placeholder="https://reports.acme.example/callback"
                             required
                             value={draft.redirect_uris}
@@ -185,13 +185,13 @@ export function Fields({
                     )}
                 </div>
             </Card>
-            <Card title="What it may ask for">
+            <Card title="Scopes">
                 <div className="stack">
                     <ScopeChoice scopes={draft.scopes} onScopes={(scopes) => set({ scopes })} error={of("scopes")} />
                     {may("oauth_app.manage") && (
                         <Check
-                            label="Members are not asked"
-                            hint="An administrator agrees for everybody, as long as what it asks for only reads."
+                            label="Skip consent"
+                            hint="An administrator consents for everyone, as long as it only asks to read."
                             checked={draft.preapproved}
                             onChange={(event) => set({ preapproved: event.target.checked })}
                         />
@@ -202,22 +202,22 @@ export function Fields({
                 <summary style={{ fontWeight: 560 }}>More settings</summary>
                 <div className="stack" style={{ marginTop: 12 }}>
                     <Lines
-                        label="Addresses after a sign-out (optional)"
-                        hint="Where browsers may go after a sign-out that it began."
+                        label="Post-logout URIs (optional)"
+                        hint="Where browsers may go after it signs someone out."
                         value={draft.post_logout_redirect_uris}
                         onValue={(post_logout_redirect_uris) => set({ post_logout_redirect_uris })}
                         error={of("post_logout_redirect_uris")}
                     />
                     <Lines
-                        label="Other servers (optional)"
-                        hint="That its tokens may be meant for, beside this one."
+                        label="Other audiences (optional)"
+                        hint="Servers its tokens may be used at, besides this one."
                         value={draft.resources}
                         onValue={(resources) => set({ resources })}
                         error={of("resources")}
                     />
                     <Check
-                        label="Only tokens that are bound to a key of its own"
-                        hint="DPoP: whoever steals one cannot use it. The program must send a proof with each request."
+                        label="Bind tokens to its key"
+                        hint="DPoP: a stolen token is useless. The program must send a proof with each request."
                         checked={draft.dpop_bound_access_tokens}
                         onChange={(event) => set({ dpop_bound_access_tokens: event.target.checked })}
                     />

@@ -11,14 +11,14 @@ export function keySetOf(text: string): KeySet | string {
     try {
         value = JSON.parse(text);
     } catch {
-        return "This is not JSON.";
+        return "Not valid JSON.";
     }
     // One key alone is a set of one.
     const set = value && typeof value === "object" && "kty" in value ? { keys: [value] } : value;
     if (!set || typeof set !== "object" || !("keys" in set) || !Array.isArray(set.keys))
-        return 'This is no JWK set: {"keys": […]}.';
+        return 'Not a JWK set: {"keys": […]}.';
     if (set.keys.some((key) => key && typeof key === "object" && ("d" in key || "k" in key)))
-        return "This holds a private key. Keep that one to the program, and paste the public one.";
+        return "This contains a private key. Keep it in the program and paste the public one.";
     return set as KeySet;
 }
 

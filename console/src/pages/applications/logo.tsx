@@ -16,7 +16,7 @@ export function Logo({ path, logo }: { path: Path; logo: string | null | undefin
                 }),
             ),
         {
-            done: ({ logo: now }) => (now ? "It has another picture now." : "It has no picture now."),
+            done: ({ logo: now }) => (now ? "Picture saved." : "Picture removed."),
             changes: [["application"]],
             inline: true,
         },
@@ -26,7 +26,7 @@ export function Logo({ path, logo }: { path: Path; logo: string | null | undefin
             <Picture
                 picture={logo}
                 kinds={["image/png", "image/jpeg", "image/webp", "image/gif"]}
-                hint="PNG, JPEG, WebP or GIF, of 64 KiB at most. People see it when it asks."
+                hint="PNG, JPEG, WebP or GIF, up to 64 KiB. Shown when it asks for consent."
                 field="logo"
                 set={set}
             />

@@ -36,7 +36,7 @@ export function NewApplication() {
         return (
             <Page title={made.name} crumbs={<Crumbs />} narrow>
                 {made.client_secret && <Secret secret={made.client_secret} of={made.name} />}
-                <Card title="What the program is told">
+                <Card title="Client credentials">
                     <div className="stack tight">
                         <span className="label">Client ID</span>
                         <Copyable text={made.client_id} label="client ID" />
@@ -51,10 +51,10 @@ export function NewApplication() {
                             to="/organization/applications/$id"
                             params={{ id: String(made.id) }}
                         >
-                            Go on
+                            Continue
                         </Link>
                     ) : (
-                        <p className="soft">From here on your administrators look after it.</p>
+                        <p className="soft">Your administrators manage it from here.</p>
                     )}
                 </div>
             </Page>
@@ -70,7 +70,7 @@ export function NewApplication() {
                     </Link>
                 }
                 touched={draft !== BLANK}
-                what="This application is"
+                what="The application is"
             >
                 <Fields draft={draft} onDraft={setDraft} of={create.of} isNew />
             </ActionForm>

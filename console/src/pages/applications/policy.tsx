@@ -10,9 +10,9 @@ import { Loaded } from "../../ui/loaded";
 import { ScopeChoice } from "./scopes";
 
 const REGISTRATION = [
-    ["off", "None registers itself", "Administrators register them here."],
-    ["token", "With an access token", "Of somebody who may register applications."],
-    ["open", "Whoever wants to", "Only in the organization that the operator named for it."],
+    ["off", "Disabled", "Administrators register applications here."],
+    ["token", "With an access token", "Of someone who can register applications."],
+    ["open", "Open", "Only in the organization the operator chose for it."],
 ] as const;
 
 export function Policy() {
@@ -45,7 +45,7 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                     body: { applications, scopes, registration, client_documents: documents },
                 }),
             ),
-        { done: "Saved; it holds at once.", changes: [["oauth-policy"]], inline: true },
+        { done: "Saved. It applies immediately.", changes: [["oauth-policy"]], inline: true },
     );
     return (
         <ActionForm
@@ -60,28 +60,28 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                 className="stack"
                 style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}
             >
-                <legend className="visually-hidden">What members may allow</legend>
-                <Card title="Which applications may act for members">
+                <legend className="visually-hidden">What members can allow</legend>
+                <Card title="Applications">
                     <Check
                         type="radio"
                         name="applications"
-                        label="All that are registered"
+                        label="All registered applications"
                         checked={applications === "all"}
                         onChange={() => setApplications("all")}
                     />
                     <Check
                         type="radio"
                         name="applications"
-                        label="Only those that are preapproved"
+                        label="Only preapproved applications"
                         checked={applications === "preapproved"}
                         onChange={() => setApplications("preapproved")}
                     />
                 </Card>
-                <Card title="With which scopes">
+                <Card title="Scopes">
                     <Check
                         type="radio"
                         name="scopes"
-                        label="All that an application is registered with"
+                        label="All scopes an application is registered with"
                         checked={scopes === undefined}
                         onChange={() => setScopes(undefined)}
                     />
@@ -98,9 +98,11 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                         </div>
                     )}
                 </Card>
-                <Card title="Programs that come by themselves">
-                    <p className="soft">Where the operator lets them. People read that nobody has checked them.</p>
-                    <Choices legend="Whether programs may register themselves" isHidden error={save.of("registration")}>
+                <Card title="Self-registration">
+                    <p className="soft">
+                        If the operator allows it. People are warned that such applications are not verified.
+                    </p>
+                    <Choices legend="Dynamic registration" isHidden error={save.of("registration")}>
                         {REGISTRATION.map(([key, label, hint]) => (
                             <Check
                                 key={key}
@@ -114,8 +116,8 @@ function PolicyForm({ policy }: { policy: Schemas["OauthPolicy"] }) {
                         ))}
                     </Choices>
                     <Check
-                        label="Members may use programs that only a document of their own tells of"
-                        hint="Their client ID is the https address of that document; they are listed at the first sign-in."
+                        label="Allow client ID metadata documents"
+                        hint="The client ID is the https address of a document. Such applications are listed after their first sign-in."
                         checked={documents}
                         onChange={(event) => setDocuments(event.target.checked)}
                     />

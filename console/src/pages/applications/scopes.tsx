@@ -5,9 +5,9 @@ import { Picker } from "../roles/picker";
 
 /** As the people whom an application asks read them. */
 const SCOPES = [
-    ["read", "See what you can see, and ask questions of the data that you may query."],
-    ["write", "Create and change things as you can: sources, files, prompts."],
-    ["admin", "Do everything that you can do, the organization's affairs included."],
+    ["read", "See what you can see, and query the data you can query."],
+    ["write", "Create and change what you can: sources, files, prompts."],
+    ["admin", "Do everything you can do, including managing the organization."],
 ] as const;
 
 export function ScopeChoice({
@@ -36,7 +36,7 @@ export function ScopeChoice({
             ))}
             <details open={permissions.length > 0}>
                 <summary style={{ padding: "6px 0" }}>
-                    Single permissions {permissions.length > 0 && `(${permissions.length})`}
+                    Individual permissions {permissions.length > 0 && `(${permissions.length})`}
                 </summary>
                 <Picker held={permissions} onHeld={(held) => onScopes([...scopes.filter(isBroad), ...held])} />
             </details>

@@ -41,7 +41,7 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
     );
     const remove = useAction(
         (secret: number) => read(api.DELETE(`${all}/{secret}`, { params: { path: { ...path, secret } } })),
-        { done: "Removed. What proves itself by it is refused now.", changes: [["secrets"]] },
+        { done: "Removed. It no longer works.", changes: [["secrets"]] },
     );
     return (
         <Card
@@ -66,20 +66,20 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
             <Loaded query={secrets} lines={2}>
                 {(data) =>
                     data.secrets.length === 0 ? (
-                        <Empty title="No secret">It cannot prove who it is until it has one.</Empty>
+                        <Empty title="No secrets yet">It cannot authenticate until it has one.</Empty>
                     ) : (
                         <ul className="list">
                             {data.secrets.map((secret) => (
                                 <li key={secret.id}>
                                     <code>{secret.prefix}…</code>
                                     <span className="grow small soft">
-                                        Added <When at={secret.created_at} />, good{" "}
+                                        Added <When at={secret.created_at} />, valid{" "}
                                         {secret.expires_at ? (
                                             <>
                                                 until <When at={secret.expires_at} />
                                             </>
                                         ) : (
-                                            "until it is removed"
+                                            "until removed"
                                         )}
                                     </span>
                                     <ActionButton
@@ -101,17 +101,17 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
                 <Dialog title="Add a secret" onClose={() => setAdding(false)}>
                     <ActionForm action={add} submit="Add" onCancel={() => setAdding(false)}>
                         <p className="soft">
-                            Those that it has stay good: give it the new one, then remove the old one.
+                            Existing secrets stay valid: switch to the new one, then remove the old one.
                         </p>
                         <SelectField
-                            label="Good for"
+                            label="Valid for"
                             value={days}
                             onValue={setDays}
                             options={[
-                                ["", "Until it is removed"],
+                                ["", "Until removed"],
                                 ["90", "90 days"],
                                 ["180", "180 days"],
-                                ["365", "A year"],
+                                ["365", "1 year"],
                             ]}
                             error={add.of("expires_in_days")}
                         />
@@ -134,7 +134,8 @@ export function Secrets({ path, name }: { path: Path; name: string }) {
                     onClose={() => setReplacing(false)}
                 >
                     <p>
-                        Its secrets and all of its tokens are void at once. To change a secret without a gap, add one.
+                        Its secrets and all its tokens are revoked immediately. To rotate a secret without downtime, add
+                        one instead.
                     </p>
                 </Confirm>
             )}

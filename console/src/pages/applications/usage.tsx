@@ -14,15 +14,15 @@ export function Usage({ path }: { path: Path }) {
             read(api.GET("/api/v1/organizations/{org_id}/oauth-applications/{app_id}/usage", { params: { path } })),
     });
     return (
-        <Card title="Use">
+        <Card title="Usage">
             <Loaded query={usage} lines={3}>
                 {(data) => (
                     <div className="stack">
                         <Facts
                             of={[
-                                ["People it can act for", count(data.people_connected)],
+                                ["People who gave consent", count(data.people_connected)],
                                 [
-                                    "Tokens in thirty days",
+                                    "Tokens in 30 days",
                                     count(data.tokens_issued.reduce((sum, day) => sum + day.issued, 0)),
                                 ],
                                 ["Last used", <When key="used" at={data.last_used_at} />],

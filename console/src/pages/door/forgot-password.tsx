@@ -22,13 +22,13 @@ export function ForgotPassword() {
     return (
         <Door
             title="Forgot your password?"
-            lead="We mail you a link to set a new one."
+            lead="We will e-mail you a link to set a new one."
             foot={<a href={doorTo("/sign-in", to)}>Back to sign-in</a>}
         >
             {sent ? (
-                <Note tone="good">If there is an account with this address, the mail is on its way.</Note>
+                <Note tone="good">If there is an account with this address, we have sent it an e-mail.</Note>
             ) : (
-                <ActionForm action={ask} submit="Send the link" isWide>
+                <ActionForm action={ask} submit="Send link" isWide>
                     <TextField
                         label="E-mail"
                         type="email"

@@ -56,15 +56,15 @@ export function SecondFactor({
     const asksForMail = method === "email_otp" && !sent;
     return (
         <Door
-            title="Second factor"
+            title="Two-factor sign-in"
             lead={
                 method === "totp"
-                    ? "The code that your authenticator app shows now."
+                    ? "Enter the code from your authenticator app."
                     : method === "email_otp"
                       ? sent
-                          ? "We have mailed you a code."
-                          : "We mail you a code."
-                      : "One of the codes that you kept; each is good once."
+                          ? "We e-mailed you a code."
+                          : "We will e-mail you a code."
+                      : "One of the backup codes you saved. Each works once."
             }
         >
             <ActionForm
@@ -73,7 +73,7 @@ export function SecondFactor({
                     busy: verify.busy || choose.busy,
                     error: verify.error ?? choose.error,
                 }}
-                submit={asksForMail ? "Send the code" : "Sign in"}
+                submit={asksForMail ? "Send code" : "Sign in"}
                 isWide
             >
                 {!asksForMail && (
@@ -135,7 +135,7 @@ export function TrustDevice({
     return (
         <Door
             title="Trust this device?"
-            lead="For a month it is not asked for a second factor. Only on a device that is yours."
+            lead="You will not be asked for a second factor on it for a month. Only do this on your own device."
         >
             {trust.error !== undefined && <Problem error={trust.error} />}
             <ActionButton kind="primary" className="wide" action={trust} on={true}>

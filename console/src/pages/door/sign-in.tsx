@@ -144,7 +144,11 @@ export function SignIn() {
         >
             {refused && !error && (
                 <Problem
-                    error={new Error(refusals[refused] ?? "The sign-in did not succeed. Try again, or another way.")}
+                    error={
+                        new Error(
+                            refusals[refused] ?? "That sign-in did not succeed. Try again, or choose another way.",
+                        )
+                    }
                 />
             )}
             <ActionForm
@@ -172,8 +176,8 @@ export function SignIn() {
                     onValue={setPassword}
                     hint={
                         <span className="row apart">
-                            <span>Empty for single sign-on</span>
-                            <a href={door("/forgot-password")}>Forgot it?</a>
+                            <span>Leave empty for SSO</span>
+                            <a href={door("/forgot-password")}>Forgot password?</a>
                         </span>
                     }
                 />
@@ -210,7 +214,7 @@ export function SignIn() {
             </div>
             {given && (
                 <div className="stack tight">
-                    <div className="or">the demo's people</div>
+                    <div className="or">a demo account</div>
                     <div className="halves" style={{ gap: 8, gridTemplateColumns: "1fr 1fr" }}>
                         {given.people.map((person) => (
                             <ActionButton
@@ -232,8 +236,8 @@ export function SignIn() {
 /** What comes back from providers as a word. */
 const refusals: Record<string, string> = {
     SSO_USER_NOT_ALLOWED:
-        "Your identity provider knows you, but this organization does not let you in. Ask its administrator.",
+        "Your identity provider recognized you, but this organization does not give you access. Ask its administrator.",
     USER_DISABLED: "This account is disabled.",
-    EMAIL_NOT_VERIFIED: "Confirm your address first: follow the link that we have mailed you. Then sign in.",
-    SESSION_EXPIRED: "The sign-in took too long. Try again.",
+    EMAIL_NOT_VERIFIED: "Confirm your address first, with the link we e-mailed you. Then sign in.",
+    SESSION_EXPIRED: "The sign-in timed out. Try again.",
 };

@@ -32,10 +32,10 @@ export function SignUp() {
     return (
         <Door
             title="Sign up"
-            lead="An account, and an organization of your own to begin with."
+            lead="Create an account and your own organization."
             foot={
                 <>
-                    Already here? <a href={door("/sign-in")}>Sign in</a>
+                    Already have an account? <a href={door("/sign-in")}>Sign in</a>
                 </>
             }
         >
@@ -64,11 +64,11 @@ export function SignUp() {
                     value={password}
                     onValue={setPassword}
                     error={signUp.of("password")}
-                    hint="Eight characters at least, with upper and lower case and a digit."
+                    hint="At least eight characters, with upper and lower case and a digit."
                 />
                 {hasTerms && (
                     <Check
-                        label="I have read the terms of this server, and accept them"
+                        label="I have read and accept the terms of this server"
                         required
                         checked={agrees}
                         onChange={(event) => setAgrees(event.target.checked)}
@@ -88,16 +88,16 @@ export function CheckMail({ email, token, onBack }: { email: string; token: stri
     );
     return (
         <Door
-            title="Check your mail"
+            title="Check your e-mail"
             lead={
                 <>
-                    We sent a link to <b>{email}</b>. Open it to confirm the address; then sign in.
+                    We sent a link to <b>{email}</b>. Open it to confirm your address, then sign in.
                 </>
             }
         >
             {again.error !== undefined && <Problem error={again.error} />}
             <Button className="wide" busy={again.busy} onClick={() => again.start(undefined)}>
-                Send it again
+                Send again
             </Button>
             {onBack ? (
                 <Button kind="quiet" onClick={onBack}>

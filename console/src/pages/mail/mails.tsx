@@ -24,8 +24,8 @@ export function Mails() {
     const wanted = typed.trim().toLowerCase();
     return (
         <Page
-            title="Mails of the demo"
-            lead="What this demo has mailed lately, to anybody, the newest first. Outside a demo only its reader has a mail."
+            title="Demo mailbox"
+            lead="All e-mails this demo sent, newest first. Outside a demo they go to their recipients only."
             crumbs={<Link to="/operator">Server health</Link>}
             narrow
         >
@@ -53,11 +53,11 @@ export function Mails() {
                             {shown.length === 0 && (
                                 <div className="card">
                                     {data.length === 0 ? (
-                                        <Empty title="Nothing was mailed yet">
-                                            Invite somebody, or reset a password, and the mail is here.
+                                        <Empty title="No e-mails yet">
+                                            Invite someone or reset a password to see one here.
                                         </Empty>
                                     ) : (
-                                        <Empty title="No mail matches" />
+                                        <Empty title="No e-mail matches" />
                                     )}
                                 </div>
                             )}

@@ -25,14 +25,14 @@ export function ConnectedApplications() {
     return (
         <MyPage
             title="Connected applications"
-            lead="What you let other programs do for you, never more than you may do yourself."
+            lead="Programs you allowed to act for you, within what you are allowed to do."
         >
             <Loaded query={applications}>
                 {(data) =>
                     data.applications.length === 0 ? (
                         <div className="card">
-                            <Empty title="No connected applications">
-                                When you sign in to another program with RiverGen, it stands here.
+                            <Empty title="No connected applications yet">
+                                Programs you sign in to with RiverGen appear here.
                             </Empty>
                         </div>
                     ) : (
@@ -60,7 +60,7 @@ export function ConnectedApplications() {
                                         In {each.organization_name}, since <When at={each.connected_at} />
                                         {each.updated_at !== each.connected_at && (
                                             <>
-                                                ; you agreed to more <When at={each.updated_at} />
+                                                ; you allowed more <When at={each.updated_at} />
                                             </>
                                         )}
                                     </p>
@@ -85,7 +85,7 @@ export function ConnectedApplications() {
                     changes={[["connected"]]}
                     onClose={() => setEnding(undefined)}
                 >
-                    <p>Its access to your account ends at once. You may let it in again.</p>
+                    <p>Its access to your account ends immediately. You can allow it again later.</p>
                 </Confirm>
             )}
         </MyPage>

@@ -22,9 +22,9 @@ export function AddApp({ onClose, onCodes }: { onClose: () => void; onCodes: (co
     return (
         <NameDialog
             title="Add an authenticator app"
-            label="What to call it"
+            label="Name"
             first="Phone"
-            action="Go on"
+            action="Continue"
             field="device_name"
             make={begin}
             onClose={onClose}
@@ -46,7 +46,7 @@ function ConfirmApp({
 }) {
     const [code, setCode] = useState("");
     const confirm = useAction(() => read(api.POST("/api/v1/mfa/totp/verify", { body: { code, device_name: name } })), {
-        done: "Your app is set up.",
+        done: "Authenticator app added.",
         changes: [["mfa"], ["me"]],
         inline: true,
         onDone: (done) => {
@@ -57,13 +57,13 @@ function ConfirmApp({
     return (
         <Dialog title="Add an authenticator app" touched onClose={onClose}>
             <ActionForm action={confirm} submit="Confirm" onCancel={onClose}>
-                <p>Scan this with the app, or type the key.</p>
+                <p>Scan this with your app, or type the key.</p>
                 <div className="row" style={{ gap: 18, alignItems: "flex-start" }}>
                     <img className="qr" src={setup.qr_code} alt={`QR code of the key ${setup.manual_entry_key}`} />
                     <div className="grow stack tight">
                         <Copyable text={setup.manual_entry_key} label="key" />
                         <TextField
-                            label="The code that it shows now"
+                            label="Code shown in the app"
                             inputMode="numeric"
                             autoComplete="one-time-code"
                             required
@@ -87,7 +87,7 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
         onDone: () => setSent(true),
     });
     const confirm = useAction(() => read(api.POST("/api/v1/mfa/email-otp/verify", { body: { code } })), {
-        done: "Codes come by mail from now on.",
+        done: "Codes by e-mail added.",
         changes: [["mfa"], ["me"]],
         inline: true,
         onDone: (done) => {
@@ -97,15 +97,15 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
     });
     const error = begin.error ?? confirm.error;
     return (
-        <Dialog title="Codes by mail" touched={sent} onClose={onClose}>
+        <Dialog title="Codes by e-mail" touched={sent} onClose={onClose}>
             <ActionForm
                 action={{ ...(sent ? confirm : begin), error }}
-                submit={sent ? "Confirm" : "Send it"}
+                submit={sent ? "Confirm" : "Send code"}
                 onCancel={onClose}
             >
                 {sent ? (
                     <TextField
-                        label="The code from the mail"
+                        label="Code from the e-mail"
                         inputMode="numeric"
                         autoComplete="one-time-code"
                         required
@@ -114,7 +114,7 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
                         autoFocus
                     />
                 ) : (
-                    <p>We mail you a code to begin with.</p>
+                    <p>We will e-mail you a code to confirm it.</p>
                 )}
             </ActionForm>
         </Dialog>
@@ -123,7 +123,7 @@ export function AddMail({ onClose, onCodes }: { onClose: () => void; onCodes: (c
 
 export function AddPasskey({ onClose }: { onClose: () => void }) {
     const add = useAction(registerPasskey, {
-        done: "Your passkey is set up.",
+        done: "Passkey added.",
         changes: [["passkeys"], ["mfa"], ["me"]],
         inline: true,
         onDone: onClose,
@@ -131,9 +131,9 @@ export function AddPasskey({ onClose }: { onClose: () => void }) {
     return (
         <NameDialog
             title="Add a passkey"
-            label="What to call it"
+            label="Name"
             first={deviceName(navigator.userAgent)}
-            action="Go on"
+            action="Continue"
             field="device_name"
             make={add}
             onClose={onClose}

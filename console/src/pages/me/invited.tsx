@@ -6,7 +6,7 @@ import { List } from "../../ui/list";
 
 export function Invited() {
     return (
-        <Page title="My invitations" lead="Open the link in the mail to accept one." narrow>
+        <Page title="My invitations" lead="Open the link in the e-mail to accept one." narrow>
             <List
                 name="My invitations"
                 of={["invited"]}
@@ -23,12 +23,12 @@ export function Invited() {
                         cell: (each) => <b className="strong break">{each.organization.name}</b>,
                     },
                     { head: "Role", cell: (each) => each.role?.name ?? "—" },
-                    { head: "State", cell: (each) => <Status value={each.status} /> },
-                    { head: "Until", cell: (each) => <When at={each.expires_at} /> },
+                    { head: "Status", cell: (each) => <Status value={each.status} /> },
+                    { head: "Expires", cell: (each) => <When at={each.expires_at} /> },
                 ]}
                 empty={
                     <Empty title="No invitations">
-                        An invitation comes by mail. Open its link, signed in with the address that it was sent to.
+                        Invitations arrive by e-mail. Open the link while signed in with the address it was sent to.
                     </Empty>
                 }
             />

@@ -6,7 +6,7 @@ import { Page, showActive } from "../../ui/basics";
 
 const PARTS = [
     ["/me", "Profile"],
-    ["/me/security", "Password and factors"],
+    ["/me/security", "Security"],
     ["/me/sessions", "Sessions and devices"],
     ["/me/tokens", "Tokens"],
     ["/me/applications", "Applications"],

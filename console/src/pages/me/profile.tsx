@@ -39,7 +39,7 @@ export function Profile() {
     const add = useAction(
         (makePrimary: boolean) =>
             read(api.POST("/api/v1/auth/me/emails", { body: { email, make_primary: makePrimary } })),
-        { done: "A mail is on its way; confirm the address by it.", changes, inline: true, onDone: () => setEmail("") },
+        { done: "We sent you an e-mail to confirm the address.", changes, inline: true, onDone: () => setEmail("") },
     );
     return (
         <MyPage title="Your account">
@@ -53,7 +53,7 @@ export function Profile() {
                             <Picture
                                 picture={data.user.profile_image_url}
                                 kinds={["image/png", "image/jpeg", "image/webp", "image/gif"]}
-                                hint="PNG, JPEG, WebP or GIF, of 64 KiB at most. The members of your organizations see it."
+                                hint="PNG, JPEG, WebP or GIF, up to 64 KiB. Visible to members of your organizations."
                                 field="profile_image_url"
                                 set={show}
                             />
@@ -84,8 +84,8 @@ export function Profile() {
                                             <div className="grow">
                                                 <input
                                                     type="email"
-                                                    aria-label="Another address"
-                                                    placeholder="Another address"
+                                                    aria-label="Add an address"
+                                                    placeholder="Add an address"
                                                     required
                                                     value={email}
                                                     onChange={(event) => setEmail(event.target.value)}
@@ -121,14 +121,14 @@ export function Profile() {
                         <SocialAccounts />
                         <DataCard
                             title="Your data"
-                            text="Everything that is kept about you."
+                            text="Everything stored about you."
                             person={data.user.id}
                             name="my-data"
                             done="Downloaded."
                         />
-                        <Card title="Close the account">
+                        <Card title="Close account">
                             <div className="row apart">
-                                <p className="soft">It closes at once, and is deleted after thirty days.</p>
+                                <p className="soft">It closes immediately and is deleted after thirty days.</p>
                                 <Button kind="danger" onClick={() => setDeleting(true)}>
                                     Close…
                                 </Button>
@@ -145,11 +145,11 @@ export function Profile() {
                                         }),
                                     )
                                 }
-                                done="You have left."
+                                done="You left the organization."
                                 changes={changes}
                                 onClose={() => setLeaving(undefined)}
                             >
-                                <p>Only an invitation takes you in again.</p>
+                                <p>You can only come back by invitation.</p>
                             </Confirm>
                         )}
                         {deleting && (
@@ -169,7 +169,10 @@ export function Profile() {
                                 }}
                                 onClose={() => setDeleting(false)}
                             >
-                                <p>Your sessions and tokens die now. For thirty days the operator can open it again.</p>
+                                <p>
+                                    Your sessions and tokens end immediately. The operator can restore the account for
+                                    thirty days.
+                                </p>
                                 <PasswordField
                                     label="Your password"
                                     autoComplete="current-password"

@@ -27,7 +27,7 @@ export function Security() {
         () =>
             read(api.POST("/api/v1/auth/change-password", { body: { current_password: current, new_password: next } })),
         {
-            done: "Password changed. Sign in with it, here and on every device.",
+            done: "Password changed. Sign in again on every device.",
             inline: true,
             onDone: () => {
                 setCurrent("");
@@ -55,9 +55,9 @@ export function Security() {
         onDone: (made) => setCodes(made.backup_codes),
     });
     return (
-        <MyPage title="Password and second factors" lead="What keeps your account yours.">
+        <MyPage title="Password and two-factor" lead="How you sign in, and what protects your account.">
             {status.data?.mfa_required && !status.data.mfa_enabled && (
-                <Note tone="warn">An organization of yours asks for a second factor. Set one up below.</Note>
+                <Note tone="warn">One of your organizations requires a second factor. Set one up below.</Note>
             )}
             <Card
                 title="Passkeys"
@@ -71,7 +71,7 @@ export function Security() {
                 <Rows
                     query={passkeys}
                     items={(data) => data.credentials}
-                    none="None yet. A passkey signs you in with your finger, your face or your device's code, and cannot be phished."
+                    none="None yet. A passkey signs you in with your fingerprint, face or device PIN, and cannot be phished."
                 >
                     {(each) => (
                         <li key={each.id}>
@@ -80,7 +80,7 @@ export function Security() {
                                 <b className="strong">{each.device_name}</b>
                                 <br />
                                 <span className="small soft">
-                                    Made <When at={each.created_at} />, used <When at={each.last_used_at} />
+                                    Created <When at={each.created_at} />, used <When at={each.last_used_at} />
                                 </span>
                             </span>
                             {each.backed_up && <Badge>Synced</Badge>}
@@ -96,11 +96,11 @@ export function Security() {
                 actions={
                     <>
                         <Button small onClick={() => setDialog("app")}>
-                            Add an app
+                            Add authenticator app
                         </Button>
                         {status.data && !status.data.methods.some((method) => method.type === "email_otp") && (
                             <Button small onClick={() => setDialog("mail")}>
-                                Codes by mail
+                                Codes by e-mail
                             </Button>
                         )}
                     </>
@@ -110,7 +110,7 @@ export function Security() {
                 <Rows
                     query={status}
                     items={(data) => data.methods}
-                    none="None yet: whoever knows your password is in."
+                    none="None yet. Anyone who knows your password can sign in."
                     after={
                         status.data?.mfa_enabled && (
                             <li>
@@ -121,7 +121,7 @@ export function Security() {
                                     <span className="small soft">{status.data.backup_codes_remaining} left</span>
                                 </span>
                                 <ActionButton small action={fresh} on={undefined}>
-                                    New ones
+                                    Create new codes
                                 </ActionButton>
                             </li>
                         )
@@ -138,14 +138,14 @@ export function Security() {
                                 <b className="strong">
                                     {method.type === "totp"
                                         ? (method.device_name ?? "Authenticator app")
-                                        : "Codes by mail"}
+                                        : "Codes by e-mail"}
                                 </b>
                                 <br />
                                 <span className="small soft">
                                     Used <When at={method.last_used_at} />
                                 </span>
                             </span>
-                            {method.is_primary && <Badge tone="accent">Asked first</Badge>}
+                            {method.is_primary && <Badge tone="accent">Default</Badge>}
                             {method.type === "totp" ? (
                                 <ActionButton small kind="danger" action={removeApp} on={method.id}>
                                     Remove
@@ -198,16 +198,16 @@ export function Security() {
             {dialog === "mail" && <AddMail onClose={() => setDialog(undefined)} onCodes={setCodes} />}
             {dialog === "passkey" && <AddPasskey onClose={() => setDialog(undefined)} />}
             {codes && codes.length > 0 && (
-                <Dialog title="Keep these codes" touched onClose={() => setCodes(undefined)}>
-                    <p className="soft">Each lets you in once when your factor is lost. They are shown this once.</p>
+                <Dialog title="Save these codes" touched onClose={() => setCodes(undefined)}>
+                    <p className="soft">Each works once if you lose your second factor. They are shown only now.</p>
                     <pre className="code-block" style={{ columns: 2 }}>
                         {codes.join("\n")}
                     </pre>
                     <Unsaved touched busy={false} what="The codes are" />
                     <div className="form-end">
-                        <Button onClick={() => void copy(codes.join("\n"), "Copied the codes.")}>Copy</Button>
+                        <Button onClick={() => void copy(codes.join("\n"), "Codes copied.")}>Copy</Button>
                         <Button kind="primary" onClick={() => setCodes(undefined)}>
-                            I have kept them
+                            I have saved them
                         </Button>
                     </div>
                 </Dialog>

@@ -12,17 +12,17 @@ import { MyPage } from "./my-page";
 export function SessionsPage() {
     const end = useAction(
         (id: number) => read(api.DELETE("/api/v1/sessions/{session_id}", { params: { path: { session_id: id } } })),
-        { done: "Ended.", changes: [["sessions"]] },
+        { done: "Signed out.", changes: [["sessions"]] },
     );
     const all = useAction(() => read(api.POST("/api/v1/auth/logout-all", { body: { except_current: true } })), {
-        done: "All others have ended.",
+        done: "Signed out everywhere else.",
         changes: [["sessions"]],
     });
     const [which, setWhich] = useState("");
     return (
         <MyPage
             title="Sessions and devices"
-            lead="Where you are signed in. End what you do not know, and change your password."
+            lead="Where you are signed in. If you do not recognize a session, end it and change your password."
         >
             <List
                 name="Sessions"
@@ -34,12 +34,12 @@ export function SessionsPage() {
                             value={which}
                             onValue={setWhich}
                             options={[
-                                ["", "Open"],
-                                ["all", "Those that have ended too"],
+                                ["", "Active"],
+                                ["all", "All, including ended"],
                             ]}
                         />
                         <ActionButton small kind="danger" action={all} on={undefined}>
-                            End all others
+                            Sign out everywhere else
                         </ActionButton>
                     </>
                 }
@@ -59,13 +59,13 @@ export function SessionsPage() {
                             <>
                                 <span className="row">
                                     <b className="strong">{deviceName(each.user_agent)}</b>
-                                    {each.is_current && <Badge tone="good">This one</Badge>}
+                                    {each.is_current && <Badge tone="good">This session</Badge>}
                                 </span>
                                 <span className="small soft">{each.ip_address}</span>
                             </>
                         ),
                     },
-                    { head: "Begun", cell: (each) => <When at={each.created_at} /> },
+                    { head: "Started", cell: (each) => <When at={each.created_at} /> },
                     { head: "Last used", cell: (each) => <When at={each.last_activity_at} /> },
                     which === "all" && { head: "Ended", cell: (each) => <When at={each.revoked_at} never="open" /> },
                     {
@@ -74,14 +74,14 @@ export function SessionsPage() {
                             !each.is_current &&
                             !each.revoked_at && (
                                 <ActionButton small kind="danger" action={end} on={each.id}>
-                                    End
+                                    Sign out
                                 </ActionButton>
                             ),
                     },
                 ]}
-                empty={<Empty title="No session" />}
+                empty={<Empty title="No sessions" />}
             />
-            <Devices none="None. After a second factor a device may be trusted for a month." />
+            <Devices none="None. You can trust a device for a month after entering a second factor on it." />
         </MyPage>
     );
 }

@@ -9,9 +9,9 @@ import { Check, Choices, SelectField, TextField } from "../../ui/basics";
 import { Dialog } from "../../ui/dialog";
 
 const SCOPES = [
-    ["read", "Read", "What only reads, questions included"],
-    ["write", "Write", "That, and making workspaces, sources and files"],
-    ["admin", "Everything", "All that you may do"],
+    ["read", "Read", "Read and ask questions"],
+    ["write", "Write", "Read, and create workspaces, sources and files"],
+    ["admin", "Everything", "Everything you can do"],
 ] as const;
 
 export function NewToken({
@@ -53,22 +53,22 @@ export function NewToken({
                 <ScopeField scope={scope} onScope={setScope} error={make.of("scopes")} />
                 <div className="form-grid">
                     <SelectField
-                        label="Good for"
+                        label="Valid for"
                         value={days}
                         onValue={setDays}
                         options={[
                             ["7", "7 days"],
                             ["30", "30 days"],
                             ["90", "90 days"],
-                            ["365", "A year"],
+                            ["365", "1 year"],
                         ]}
                         error={make.of("expires_in_days")}
                     />
                     <SelectField
-                        label="Where"
+                        label="Workspace"
                         value={organization}
                         onValue={setOrganization}
-                        options={[["", "Everywhere"], ...named(me.data?.organizations)]}
+                        options={[["", "All workspaces"], ...named(me.data?.organizations)]}
                     />
                 </div>
             </ActionForm>
@@ -89,12 +89,12 @@ export function ChangeToken({ token, onClose }: { token: Schemas["PersonalAccess
                     body: { name, scopes: scope === undefined ? undefined : [scope] },
                 }),
             ),
-        { done: "Changed.", changes: [["tokens"]], inline: true, onDone: onClose },
+        { done: "Saved.", changes: [["tokens"]], inline: true, onDone: onClose },
     );
     // Those that a program chose one by one are none of these, and stay until one of these takes their place.
     const first = token.scopes.length === 1 ? token.scopes[0] : undefined;
     return (
-        <Dialog title={`Change ${token.name}`} touched={touched} onClose={onClose}>
+        <Dialog title={`Edit ${token.name}`} touched={touched} onClose={onClose}>
             <ActionForm action={change} submit="Save" disabled={!touched} onCancel={onClose} touched={touched}>
                 <TextField label="Name" required value={name} onValue={setName} autoFocus error={change.of("name")} />
                 <ScopeField scope={scope ?? first} onScope={setScope} error={change.of("scopes")} />
@@ -113,7 +113,7 @@ function ScopeField({
     error?: string;
 }) {
     return (
-        <Choices legend="What it may do" error={error}>
+        <Choices legend="Scopes" error={error}>
             {SCOPES.map(([key, label, hint]) => (
                 <Check
                     key={key}

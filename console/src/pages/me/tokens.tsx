@@ -17,11 +17,14 @@ export function MyTokens() {
         { done: "Revoked.", changes: [["tokens"]] },
     );
     return (
-        <MyPage title="Your tokens" lead="For programs that act for you. None of them may do more than you.">
+        <MyPage
+            title="Your tokens"
+            lead="Access tokens for programs that act for you, within what you are allowed to do."
+        >
             {made && (
                 <Note tone="good">
                     <div className="stack tight">
-                        <b>Your token {made.name}. It is shown this once.</b>
+                        <b>Your token {made.name}. It is shown only once.</b>
                         <Copyable text={made.token} label="token" />
                     </div>
                 </Note>
@@ -52,14 +55,14 @@ export function MyTokens() {
                         ),
                     },
                     { head: "Scopes", cell: (each) => each.scopes.map((one) => <Badge key={one}>{one}</Badge>) },
-                    { head: "Used", cell: (each) => <When at={each.last_used_at} /> },
-                    { head: "Until", cell: (each) => <When at={each.expires_at} never="revoked" /> },
+                    { head: "Last used", cell: (each) => <When at={each.last_used_at} /> },
+                    { head: "Expires", cell: (each) => <When at={each.expires_at} never="revoked" /> },
                     {
                         head: "",
                         cell: (each) => (
                             <span className="row">
-                                <Button small aria-label={`Change ${each.name}`} onClick={() => setChanging(each)}>
-                                    Change…
+                                <Button small aria-label={`Edit ${each.name}`} onClick={() => setChanging(each)}>
+                                    Edit…
                                 </Button>
                                 <ActionButton
                                     small
@@ -74,7 +77,7 @@ export function MyTokens() {
                         ),
                     },
                 ]}
-                empty={<Empty title="No tokens">Make one for a program that acts for you.</Empty>}
+                empty={<Empty title="No tokens yet">Create one for a program that acts for you.</Empty>}
             />
             {making && (
                 <NewToken

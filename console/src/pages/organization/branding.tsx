@@ -37,13 +37,13 @@ export function Branding({ branding, organization }: Props) {
                     <Picture
                         picture={branding.logo}
                         kinds={["image/png", "image/jpeg", "image/webp"]}
-                        hint="PNG, JPEG or WebP, of 64 KiB at most. It stands above the form."
+                        hint="PNG, JPEG or WebP, up to 64 KiB. Shown above the form."
                         field="settings.branding.logo"
                         set={setLogo}
                     />
                 </div>
             </Card>
-            <Card title="Its address">
+            <Card title="Address">
                 {organization.domain && organization.domain_verified ? (
                     <Copyable
                         label="address"
@@ -51,8 +51,8 @@ export function Branding({ branding, organization }: Props) {
                     />
                 ) : (
                     <Note>
-                        Once the organization has proved its mail domain, its sign-in page has an address of its own.
-                        Invitations and applications show it in any case.
+                        Verify a mail domain to give this sign-in page its own address. Invitations and applications use
+                        this look in any case.
                     </Note>
                 )}
             </Card>
@@ -75,14 +75,14 @@ function Colour({ branding, organization }: Props) {
             beside={
                 color !== null && (
                     <Button disabled={save.busy} onClick={() => setColor(null)}>
-                        Use the usual colour
+                        Use the default colour
                     </Button>
                 )
             }
         >
             <Field
                 label="Colour"
-                hint="Of buttons, and of what has the focus. Where it could not be read it is shown darker or lighter."
+                hint="Used for buttons and focus. Darkened or lightened where it would be hard to read."
                 error={save.of("settings.branding.accent_color")}
             >
                 {(props) => (
@@ -107,7 +107,7 @@ function Colour({ branding, organization }: Props) {
                         >
                             <Brand look={look} />
                             <span className="button primary wide">Sign in</span>
-                            <span className="like-link">Forgot it?</span>
+                            <span className="like-link">Forgot password?</span>
                         </figure>
                     );
                 })}

@@ -40,7 +40,7 @@ export function Domains() {
     });
     const add = useAction(
         () => read(api.POST("/api/v1/organizations/{org_id}/domains", { params: { path }, body: { domain } })),
-        { done: "Now publish its record.", changes, inline: true, onDone: () => setDomain("") },
+        { done: "Added. Publish its DNS record next.", changes, inline: true, onDone: () => setDomain("") },
     );
     const verify = useAction(
         (each: number) =>
@@ -76,9 +76,9 @@ export function Domains() {
                 {(data) =>
                     data.domains.length === 0 ? (
                         <div className="card">
-                            <Empty title="No mail domain">
-                                Prove that one is yours, and its people can sign in at your identity provider, or join
-                                by themselves.
+                            <Empty title="No mail domains yet">
+                                Verify a domain you own. Its people can then sign in with your identity provider or join
+                                on their own.
                             </Empty>
                         </div>
                     ) : (
@@ -87,8 +87,8 @@ export function Domains() {
                                 <div className="stack tight">
                                     {each.missing_since && (
                                         <Note tone="warn">
-                                            Its record was found missing <When at={each.missing_since} />; seven days
-                                            after that the proof lapses. Publish it again.
+                                            Its DNS record was found missing <When at={each.missing_since} />. Publish
+                                            it again: the verification lapses seven days after that.
                                         </Note>
                                     )}
                                     {each.mail_proof_until && (
@@ -99,7 +99,7 @@ export function Domains() {
                                     )}
                                     {each.status === "verified" && (
                                         <Check
-                                            label="People of this domain may join by themselves"
+                                            label="People with an address in this domain can join on their own"
                                             checked={each.auto_join}
                                             disabled={!may("organization.update") || join.busy}
                                             onChange={() => join.start(each)}
@@ -108,7 +108,7 @@ export function Domains() {
                                     {!isProved(each) && (
                                         <>
                                             <p className="soft">
-                                                Publish this {each.record.type} record in the DNS, then verify it.
+                                                Publish this {each.record.type} record in your DNS, then verify it.
                                             </p>
                                             <span className="label">Name</span>
                                             <Copyable text={each.record.name} label="name" />
@@ -139,7 +139,7 @@ export function Domains() {
             </Loaded>
             <Pager name="domains" page={page} size={SIZE} total={domains.data?.total_count ?? 0} onPage={setPage} />
             {may("organization.update") && (
-                <Card title="Claim a domain">
+                <Card title="Add a domain">
                     <ActionForm action={add} className="stack tight" touched={domain !== ""} what="The domain is">
                         <div className="row">
                             <div className="grow">
@@ -153,7 +153,7 @@ export function Domains() {
                                 />
                             </div>
                             <Button type="submit" busy={add.busy}>
-                                Claim
+                                Add
                             </Button>
                         </div>
                     </ActionForm>

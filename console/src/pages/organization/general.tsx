@@ -25,7 +25,7 @@ export function General({ name: first, id }: { name: string; id: number }) {
             </Card>
             {may("organization.delete") && (
                 <DeleteCard title="Delete the organization" onDelete={() => setDeleting(true)}>
-                    Its sources, files, policies and records go with it.
+                    Deletes its sources, files, policies and records.
                 </DeleteCard>
             )}
             {deleting && (
@@ -47,7 +47,7 @@ export function General({ name: first, id }: { name: string; id: number }) {
                     }}
                     onClose={() => setDeleting(false)}
                 >
-                    <p>Everybody loses it at once.</p>
+                    <p>Everyone loses access immediately.</p>
                 </Confirm>
             )}
         </div>

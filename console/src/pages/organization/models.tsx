@@ -14,9 +14,9 @@ type Chosen = Schemas["OrganizationPlanner"];
 const KINDS: readonly (readonly [Kind, string])[] = [
     ["anthropic", "Anthropic"],
     ["gemini", "Google Gemini"],
-    ["chat", "OpenAI, or what speaks its protocol"],
-    ["local", "The model on this server"],
-    ["embedded", "This server's own rules"],
+    ["chat", "OpenAI or compatible"],
+    ["local", "Local model on this server"],
+    ["embedded", "Built-in rules"],
 ];
 
 export function Models() {
@@ -94,7 +94,7 @@ function Planners({ loaded }: { loaded: Schemas["OrganizationPlanners"] }) {
         setTouched(true);
     };
     const save = useAction(() => read(api.PUT("/api/v1/prompts/planners", { body: { planners: rows.map(sent) } })), {
-        done: "Saved; it holds from the next question on.",
+        done: "Saved. It applies from the next question.",
         changes: [["planners"]],
         inline: true,
         onDone: (saved) => {
@@ -102,8 +102,7 @@ function Planners({ loaded }: { loaded: Schemas["OrganizationPlanners"] }) {
             setTouched(false);
         },
     });
-    if (!loaded.may_choose)
-        return <Note>The operator of this server has chosen: {loaded.operators.join(", then ")}.</Note>;
+    if (!loaded.may_choose) return <Note>This server's default: {loaded.operators.join(", then ")}.</Note>;
     return (
         <ActionForm
             action={save}
@@ -111,20 +110,19 @@ function Planners({ loaded }: { loaded: Schemas["OrganizationPlanners"] }) {
             disabled={!touched}
             beside={
                 <Button icon={<Plus size={15} />} onClick={() => change([...rows, another])}>
-                    Add a planner
+                    Add a model
                 </Button>
             }
             touched={touched}
         >
             <p className="soft">
-                A question goes to the first; the next is asked where one gives no answer. Questions and the names of
-                what one may see leave this server for models elsewhere, rows never do.
+                Questions go to the first model, then to the next if it gives no answer. Hosted models receive questions
+                and the names of tables and columns the person can see, never rows.
             </p>
             {rows.length === 0 && (
                 <div className="card">
-                    <Empty title="No models chosen">
-                        Questions go to the one that the operator of this server has set up:{" "}
-                        {loaded.operators.join(", then ")}.
+                    <Empty title="No models added">
+                        Questions go to this server's default model: {loaded.operators.join(", then ")}.
                     </Empty>
                 </div>
             )}
@@ -177,7 +175,7 @@ function PlannerCard({
                         <Button
                             kind="quiet"
                             icon={<ArrowUp size={16} />}
-                            aria-label={`Ask ${name} earlier`}
+                            aria-label={`Move ${name} up`}
                             onClick={onUp}
                         />
                     )}
@@ -187,7 +185,7 @@ function PlannerCard({
         >
             <div className="form-grid">
                 <SelectField
-                    label="Who answers"
+                    label="Provider"
                     span
                     options={KINDS.filter(([kind]) => kind !== "local" || hasLocal || isLocal)}
                     value={row.kind}
@@ -200,7 +198,7 @@ function PlannerCard({
                             <TextField
                                 label="Model"
                                 required
-                                placeholder="as its provider calls it"
+                                placeholder="as the provider names it"
                                 value={row.model}
                                 onValue={(model) => onRow({ ...row, model })}
                                 error={error("model")}
@@ -232,9 +230,9 @@ function PlannerCard({
                                     span
                                     autoComplete="off"
                                     placeholder={
-                                        row.key_of && row.key_of === (row.name || row.model) ? "stays as it is" : ""
+                                        row.key_of && row.key_of === (row.name || row.model) ? "unchanged" : ""
                                     }
-                                    hint="Sealed, and shown to nobody."
+                                    hint="Stored encrypted and never shown."
                                     value={row.api_key}
                                     onValue={(api_key) => onRow({ ...row, api_key })}
                                     error={error("api_key")}
@@ -242,7 +240,7 @@ function PlannerCard({
                             </>
                         )}
                         <TextField
-                            label="Tokens a month (optional)"
+                            label="Tokens per month (optional)"
                             type="number"
                             min={1}
                             hint={`${count(row.spent)} spent this month.`}
@@ -251,7 +249,7 @@ function PlannerCard({
                             error={error("monthly_tokens")}
                         />
                         <TextField
-                            label="Seconds for a question"
+                            label="Timeout in seconds"
                             type="number"
                             min={1}
                             max={600}
@@ -261,8 +259,8 @@ function PlannerCard({
                         />
                         <div className="span">
                             <Check
-                                label="Tell it the values of columns that have few"
-                                hint="As far as whoever asks may see them."
+                                label="Share the values of columns with few distinct ones"
+                                hint="Only values the person asking can see."
                                 checked={row.share_values}
                                 onChange={(event) => onRow({ ...row, share_values: event.target.checked })}
                             />

@@ -24,7 +24,11 @@ export function OrganizationPage() {
     const settings = useSettings();
     const data = organization.data?.organization;
     return (
-        <Page title={data?.name ?? "Organization"} lead="How people sign in here, from where, and for how long." narrow>
+        <Page
+            title={data?.name ?? "Organization"}
+            lead="Name, domains, security and models of this organization."
+            narrow
+        >
             <Parts
                 at={{ to: "/organization" }}
                 of={[
@@ -48,7 +52,7 @@ export function OrganizationPage() {
                         {(loaded) => <Settings key={loaded.version} settings={loaded.settings as unknown as Values} />}
                     </Loaded>
                 ) : (
-                    <Note>Only administrators see these.</Note>
+                    <Note>Only administrators can see these settings.</Note>
                 ))}
             {tab === "sign-in" &&
                 (may("organization.update") ? (
@@ -56,10 +60,10 @@ export function OrganizationPage() {
                         {({ settings: { branding } }) => data && <Branding branding={branding} organization={data} />}
                     </Loaded>
                 ) : (
-                    <Note>Only administrators see these.</Note>
+                    <Note>Only administrators can see these settings.</Note>
                 ))}
             {tab === "models" &&
-                (may("organization.update") ? <Models /> : <Note>Only administrators see these.</Note>)}
+                (may("organization.update") ? <Models /> : <Note>Only administrators can see these settings.</Note>)}
         </Page>
     );
 }

@@ -101,21 +101,21 @@ export function Settings({ settings }: { settings: Values }) {
             }
             touched={touched}
         >
-            <Card title="Second factor">
+            <Card title="Two-factor">
                 <div className="stack">
                     {flag(
                         "mfa_required",
-                        "A second factor is required",
-                        "Nothing of the organization is open to a session without one.",
+                        "Require two-factor",
+                        "Sessions without a second factor have no access to the organization.",
                     )}
                     {flag(
                         "webauthn_required",
-                        "A passkey is required",
-                        "Nothing is open to a session that was not opened with one. It does not go together with required single sign-on.",
+                        "Require a passkey",
+                        "Sessions that did not start with a passkey have no access. Cannot be combined with required single sign-on.",
                     )}
                     <div className="form-grid">
                         {number("mfa_grace_days", "Grace period in days")}
-                        {number("trusted_device_days", "Days a device stays trusted", "0 forbids it.")}
+                        {number("trusted_device_days", "Days a device stays trusted", "0 disables trusted devices.")}
                     </div>
                 </div>
             </Card>
@@ -124,12 +124,12 @@ export function Settings({ settings }: { settings: Values }) {
                     <div className="form-grid">
                         {measure("min_length", "Minimum length", 8)}
                         {measure("min_score", "Minimum strength (0 to 4)", 0, 4)}
-                        {measure("history", "Earlier passwords that may not be reused", 0)}
+                        {measure("history", "Previous passwords that cannot be reused", 0)}
                         <TextField
-                            label="Days until a password expires"
+                            label="Password expiry in days"
                             type="number"
                             min={0}
-                            hint="Empty for never."
+                            hint="Leave empty for never."
                             value={String(password.max_age_days ?? "")}
                             onValue={(text) => setPassword("max_age_days", text === "" ? null : Number(text))}
                         />
@@ -147,24 +147,28 @@ export function Settings({ settings }: { settings: Values }) {
                 <div className="form-grid">
                     {number(
                         "session_idle_timeout_minutes",
-                        "Idle minutes until a session ends",
-                        "Empty: the server's default.",
+                        "Idle timeout of sessions in minutes",
+                        "Leave empty for the server's default.",
                     )}
-                    {number("session_max_lifetime_minutes", "Minutes until every session ends")}
-                    {number("access_token_expire_minutes", "Lifetime of access tokens in minutes")}
-                    {number("max_token_lifetime_days", "Longest lifetime of personal tokens in days")}
-                    {number("max_file_link_minutes", "Longest lifetime of links to files in minutes")}
+                    {number("session_max_lifetime_minutes", "Maximum session length in minutes")}
+                    {number("access_token_expire_minutes", "Access token lifetime in minutes")}
+                    {number("max_token_lifetime_days", "Maximum personal token lifetime in days")}
+                    {number("max_file_link_minutes", "Maximum file link lifetime in minutes")}
                 </div>
             </Card>
             <Card title="Networks, invitations and applications">
                 <div className="form-grid">
                     {list(
                         "allowed_networks",
-                        "Networks that requests may come from",
-                        "One a line, such as 10.0.0.0/8. Empty: from anywhere.",
+                        "Allowed networks",
+                        "One per line, such as 10.0.0.0/8. Leave empty to allow any.",
                     )}
-                    {list("allowed_email_domains", "Mail domains that may be invited", "One a line. Empty: all.")}
-                    {number("invitation_expiry_days", "Days until an invitation expires")}
+                    {list(
+                        "allowed_email_domains",
+                        "Mail domains that can be invited",
+                        "One per line. Leave empty to allow all.",
+                    )}
+                    {number("invitation_expiry_days", "Invitation expiry in days")}
                     <SelectField
                         label="Role of new members"
                         value={String(value("default_role_id") ?? "")}
@@ -175,11 +179,11 @@ export function Settings({ settings }: { settings: Values }) {
                         ]}
                     />
                     <SelectField
-                        label="Who may register applications"
+                        label="Who can register applications"
                         hint={
                             value("oauth_app_creation") === "everyone" && (
                                 <>
-                                    Tell them where:{" "}
+                                    Point them to:{" "}
                                     <Link to="/organization/applications/new" className="break">
                                         {location.origin}/organization/applications/new
                                     </Link>
@@ -189,13 +193,13 @@ export function Settings({ settings }: { settings: Values }) {
                         value={String(value("oauth_app_creation"))}
                         onValue={(next) => set("oauth_app_creation", next)}
                         options={[
-                            ["admins", "Who may manage them"],
+                            ["admins", "Anyone who can manage them"],
                             ["everyone", "Every member"],
                             ["nobody", "Nobody"],
                         ]}
                     />
                     <div className="span">
-                        {flag("allow_public_workspaces", "Workspaces may be open to the whole organization")}
+                        {flag("allow_public_workspaces", "Allow workspaces open to the whole organization")}
                     </div>
                 </div>
             </Card>

@@ -49,23 +49,23 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
     };
     const touched = text !== "" && !isMade;
     return (
-        <Dialog title="Several workspaces" touched={touched} onClose={onClose}>
+        <Dialog title="Create workspaces" touched={touched} onClose={onClose}>
             <ActionForm
                 action={make}
                 on={false}
-                submit="Make them"
+                submit="Create"
                 disabled={names.length === 0}
                 touched={touched}
                 beside={
                     <>
                         <Button onClick={onClose}>Close</Button>
                         <ActionButton action={make} on={true} disabled={names.length === 0}>
-                            Try it out
+                            Dry run
                         </ActionButton>
                     </>
                 }
             >
-                <Field label="Names" hint="One a line." error={make.of("workspaces")}>
+                <Field label="Names" hint="One per line." error={make.of("workspaces")}>
                     {(props) => (
                         <textarea
                             {...props}
@@ -78,13 +78,13 @@ export function SeveralWorkspaces({ onClose }: { onClose: () => void }) {
                     )}
                 </Field>
                 <SelectField
-                    label="With the settings of"
+                    label="Copy settings from"
                     value={template}
                     onValue={change(setTemplate)}
                     options={[["", "None"], ...named(workspaces)]}
                 />
                 {results && (
-                    <ul className="list" aria-label="What comes of it" aria-live="polite">
+                    <ul className="list" aria-label="Result" aria-live="polite">
                         {results.map((result) => (
                             <li key={result.name}>
                                 <b className="strong grow break">{result.name}</b>

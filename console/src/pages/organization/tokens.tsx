@@ -25,7 +25,7 @@ export function OrganizationTokens() {
     return (
         <Page
             title="Tokens"
-            lead="What members hold for programs that act in this organization. Your own are in your account."
+            lead="Access tokens that members use to automate this organization. Your own are in your account."
             actions={
                 <Link className="button" to="/me/tokens">
                     My tokens
@@ -37,11 +37,11 @@ export function OrganizationTokens() {
                 of={["tokens", id, state]}
                 filters={
                     <Filter
-                        label="State"
+                        label="Status"
                         value={state}
                         onValue={setState}
                         options={[
-                            ["active", "In use"],
+                            ["active", "Active"],
                             ["", "All"],
                         ]}
                     />
@@ -66,7 +66,7 @@ export function OrganizationTokens() {
                         ),
                     },
                     {
-                        head: "Whose",
+                        head: "Owner",
                         cell: (token) => (
                             <Link to="/people/$id" params={{ id: String(token.user_id) }}>
                                 {token.user_email}
@@ -83,8 +83,8 @@ export function OrganizationTokens() {
                             </span>
                         ),
                     },
-                    { head: "Used", cell: (token) => <When at={token.last_used_at} /> },
-                    { head: "Until", cell: (token) => <When at={token.expires_at} never="revoked" /> },
+                    { head: "Last used", cell: (token) => <When at={token.last_used_at} /> },
+                    { head: "Expires", cell: (token) => <When at={token.expires_at} never="revoked" /> },
                     may("token.revoke") && {
                         head: "",
                         cell: (token) =>
@@ -95,7 +95,7 @@ export function OrganizationTokens() {
                             ),
                     },
                 ]}
-                empty={<Empty title="No tokens" />}
+                empty={<Empty title="No tokens yet">Members create tokens in their own account.</Empty>}
             />
         </Page>
     );

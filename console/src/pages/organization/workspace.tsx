@@ -41,7 +41,7 @@ export function WorkspacePage() {
                     body: { name: `${data?.name} (copy)`, copy_members: true, copy_settings: true },
                 }),
             ),
-        { done: "Copied.", changes, onDone: () => void navigate({ to: "/workspaces" }) },
+        { done: "Duplicated.", changes, onDone: () => void navigate({ to: "/workspaces" }) },
     );
     const add = useAction(
         () =>
@@ -51,7 +51,7 @@ export function WorkspacePage() {
                     body: { user_id: Number(person) },
                 }),
             ),
-        { done: "Let in.", changes },
+        { done: "Added.", changes },
     );
     const change = useAction(
         (next: { user: number; role: number }) =>
@@ -70,7 +70,7 @@ export function WorkspacePage() {
                     params: { path: { ...path, user_id: user } },
                 }),
             ),
-        { done: "Taken out.", changes },
+        { done: "Removed.", changes },
     );
     return (
         <Page
@@ -98,7 +98,7 @@ export function WorkspacePage() {
                                 />
                                 <Check
                                     label="Open to the whole organization"
-                                    hint="Everybody in it may come in, with the role below."
+                                    hint="Everyone in it can join, with the role below."
                                     checked={Boolean(loaded.settings.allow_public_access)}
                                     disabled={!may("workspace.write") || save.busy}
                                     onChange={(event) =>
@@ -106,7 +106,7 @@ export function WorkspacePage() {
                                     }
                                 />
                                 <SelectField
-                                    label="Role of people who join this way"
+                                    label="Role for people who join this way"
                                     value={String(loaded.settings.default_role_id ?? "")}
                                     disabled={!may("workspace.write") || save.busy}
                                     onValue={(value) =>
@@ -131,12 +131,12 @@ export function WorkspacePage() {
                                         <PersonChoice
                                             isCompact
                                             label="Person"
-                                            none="Let somebody in…"
+                                            none="Add a person…"
                                             value={person}
                                             onValue={setPerson}
                                         />
                                         <ActionButton small disabled={!person} action={add} on={undefined}>
-                                            Let in
+                                            Add
                                         </ActionButton>
                                     </>
                                 )
@@ -183,20 +183,20 @@ export function WorkspacePage() {
                                     head: "",
                                     cell: (member) => (
                                         <ActionButton small kind="danger" action={remove} on={member.user_id}>
-                                            Take out
+                                            Remove
                                         </ActionButton>
                                     ),
                                 },
                             ]}
                             empty={
-                                <Empty title="Nobody by name">
-                                    People whose role holds in the whole organization are here all the same.
+                                <Empty title="No individual members">
+                                    People with a role in the whole organization have access anyway.
                                 </Empty>
                             }
                         />
                         {may("workspace.delete") && !loaded.is_default && (
                             <DeleteCard onDelete={() => setDeleting(true)}>
-                                What is bound to it goes with it.
+                                Everything that belongs to it is deleted with it.
                             </DeleteCard>
                         )}
                         {deleting && (

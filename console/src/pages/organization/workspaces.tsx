@@ -26,7 +26,7 @@ export function WorkspacesPage() {
                 }),
             ),
         {
-            done: "Made.",
+            done: "Created.",
             changes,
             inline: true,
             onDone: () => setMaking(false),
@@ -39,12 +39,12 @@ export function WorkspacesPage() {
                     params: { path: { org_id: id, workspace_id: room } },
                 }),
             ),
-        { done: "It is the default now.", changes },
+        { done: "Now the default.", changes },
     );
     return (
         <Page
             title="Workspaces"
-            lead="Separate spaces inside the organization. Sources, files and roles can be bound to one."
+            lead="Separate areas of the organization. Sources, files and roles can be limited to one."
             actions={
                 may("workspace.create") && (
                     <>
@@ -80,18 +80,18 @@ export function WorkspacesPage() {
                             </span>
                         ),
                     },
-                    { head: "Short name", cell: (room) => <code>{room.slug}</code> },
+                    { head: "Slug", cell: (room) => <code>{room.slug}</code> },
                     may("workspace.write") && {
                         head: "",
                         cell: (room) =>
                             !room.is_default && (
                                 <ActionButton small action={first} on={room.id}>
-                                    Make it the default
+                                    Set as default
                                 </ActionButton>
                             ),
                     },
                 ]}
-                empty={<Empty title="No workspace" />}
+                empty={<Empty title="No workspaces" />}
             />
             {makingSeveral && <SeveralWorkspaces onClose={() => setMakingSeveral(false)} />}
             {making && (

@@ -23,7 +23,7 @@ export function Activity({ id }: { id: number }) {
             }}
             id={(each) => each.id}
             columns={[
-                { head: "What", cell: (each) => <code>{each.action}</code> },
+                { head: "Action", cell: (each) => <code>{each.action}</code> },
                 {
                     head: "On",
                     cell: (each) =>
@@ -53,7 +53,7 @@ export function TheirSessions({ id }: { id: number }) {
     const end = useAction(
         (session: number) =>
             read(api.DELETE("/api/v1/sessions/{session_id}", { params: { path: { session_id: session } } })),
-        { done: "Ended.", changes: [["sessions", id]] },
+        { done: "Signed out.", changes: [["sessions", id]] },
     );
     return (
         <List
@@ -76,18 +76,18 @@ export function TheirSessions({ id }: { id: number }) {
                         </>
                     ),
                 },
-                { head: "Begun", cell: (each) => <When at={each.created_at} /> },
+                { head: "Started", cell: (each) => <When at={each.created_at} /> },
                 { head: "Last used", cell: (each) => <When at={each.last_activity_at} /> },
                 may("session.revoke") && {
                     head: "",
                     cell: (each) => (
                         <ActionButton small kind="danger" action={end} on={each.id}>
-                            End
+                            Sign out
                         </ActionButton>
                     ),
                 },
             ]}
-            empty={<Empty title="No session" />}
+            empty={<Empty title="No sessions" />}
         />
     );
 }

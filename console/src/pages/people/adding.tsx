@@ -31,8 +31,8 @@ export function AddPerson({ onClose }: { onClose: () => void }) {
         {
             done: ({ user }) =>
                 user.id == null
-                    ? `${user.email} has an account already, and is invited.`
-                    : `${user.display_name} is a member; a link to choose a password is on its way.`,
+                    ? `${user.email} already has an account and has been invited.`
+                    : `${user.display_name} is now a member. A link to choose a password is on its way.`,
             changes: [["members"], ["people"], ["invitations"], ["first"]],
             inline: true,
             onDone: onClose,

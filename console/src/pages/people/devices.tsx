@@ -36,7 +36,7 @@ export function Devices({
     });
     const forget = useAction(
         (id: number) => read(api.DELETE("/api/v1/devices/{device_id}", { params: { path: { device_id: id } } })),
-        { done: "Not trusted any more.", changes: [["devices"], ["sessions"]] },
+        { done: "No longer trusted.", changes: [["devices"], ["sessions"]] },
     );
     return (
         <Card title="Trusted devices" flush>

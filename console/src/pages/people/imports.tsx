@@ -77,17 +77,17 @@ export function Imports() {
     return (
         <Page
             title="Import people"
-            lead="From a CSV file, or from SCIM. Try it out first: nothing is changed then."
+            lead="From a CSV file or SCIM. Do a dry run first: it changes nothing."
             crumbs={<Link to="/people">Members</Link>}
             narrow
         >
             <Card>
                 <ActionForm
                     action={begin}
-                    submit={dry ? "Try it out" : "Import"}
+                    submit={dry ? "Dry run" : "Import"}
                     disabled={!me.data}
                     touched={content !== done}
-                    what="These people are"
+                    what="The import is"
                 >
                     <div className="form-grid">
                         <SelectField
@@ -125,7 +125,11 @@ export function Imports() {
                             />
                         )}
                     </Field>
-                    <Check label="Only try it out" checked={dry} onChange={(event) => setDry(event.target.checked)} />
+                    <Check
+                        label="Dry run: check everything, change nothing"
+                        checked={dry}
+                        onChange={(event) => setDry(event.target.checked)}
+                    />
                 </ActionForm>
             </Card>
             {running &&
@@ -144,17 +148,17 @@ export function Imports() {
                             </div>
                             <p className="soft">
                                 {state.processed} of {state.total_rows} rows: {state.created} new, {state.updated}{" "}
-                                changed, {state.failed} refused.
+                                changed, {state.failed} rejected.
                             </p>
                             {state.failure && <Note tone="bad">{state.failure}</Note>}
                             {errors.length > 0 && (
-                                <div className="table-wrap" tabIndex={0} role="region" aria-label="Refused rows">
+                                <div className="table-wrap" tabIndex={0} role="region" aria-label="Rejected rows">
                                     <table>
                                         <thead>
                                             <tr>
                                                 <th scope="col">Row</th>
                                                 <th scope="col">Field</th>
-                                                <th scope="col">Why</th>
+                                                <th scope="col">Reason</th>
                                             </tr>
                                         </thead>
                                         <tbody>
@@ -172,7 +176,7 @@ export function Imports() {
                             {more.error !== undefined && <Problem error={more.error} />}
                             {hasMore && (
                                 <ActionButton small action={more} on={undefined}>
-                                    More refused rows
+                                    More rejected rows
                                 </ActionButton>
                             )}
                         </div>

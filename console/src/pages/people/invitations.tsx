@@ -44,7 +44,7 @@ export function InvitationsPage() {
             return answer.invited_count;
         },
         {
-            done: (sent) => `${sent} ${sent === 1 ? "invitation is" : "invitations are"} on the way.`,
+            done: (sent) => `${sent} ${sent === 1 ? "invitation" : "invitations"} sent.`,
             changes,
             inline: true,
             onDone: () => {
@@ -67,7 +67,7 @@ export function InvitationsPage() {
         { done: "Cancelled.", changes },
     );
     return (
-        <Page title="Invitations" lead="They come by mail, and are good for the address that they name.">
+        <Page title="Invitations" lead="Sent by e-mail. Each is valid for the address it was sent to.">
             {may("member.invite") && (
                 <Card title="Invite">
                     <ActionForm
@@ -80,7 +80,7 @@ export function InvitationsPage() {
                             <div className="span">
                                 <Field
                                     label="E-mail addresses"
-                                    hint="One, or many with commas or lines between them."
+                                    hint="One or more, separated by commas or lines."
                                     error={invite.of("email")}
                                 >
                                     {(props) => (
@@ -128,11 +128,11 @@ export function InvitationsPage() {
                 of={["invitations", organization, status]}
                 filters={
                     <Filter
-                        label="State"
+                        label="Status"
                         value={status}
                         onValue={setStatus}
                         options={[
-                            ["", "All"],
+                            ["", "Any status"],
                             ["pending", "Pending"],
                             ["accepted", "Accepted"],
                             ["expired", "Expired"],
@@ -153,11 +153,11 @@ export function InvitationsPage() {
                 }}
                 id={(each) => each.id}
                 columns={[
-                    { head: "For", cell: (each) => <span className="strong break">{each.email}</span> },
+                    { head: "Recipient", cell: (each) => <span className="strong break">{each.email}</span> },
                     { head: "Role", cell: (each) => each.role?.name ?? "—" },
                     { head: "Workspace", cell: (each) => each.workspace?.name ?? "—" },
-                    { head: "State", cell: (each) => <Status value={each.status} /> },
-                    { head: "Until", cell: (each) => <When at={each.expires_at} /> },
+                    { head: "Status", cell: (each) => <Status value={each.status} /> },
+                    { head: "Expires", cell: (each) => <When at={each.expires_at} /> },
                     may("member.invite") && {
                         head: "",
                         cell: (each) =>

@@ -57,16 +57,16 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                     <div className="row apart">
                         <p className="soft">
                             {status === "active"
-                                ? "Suspended people cannot come in; what they own stays."
-                                : "They cannot come in now."}
+                                ? "Suspended people cannot sign in. What they own is kept."
+                                : "This person is suspended and cannot sign in."}
                         </p>
                         <span className="row">
                             <input
                                 type="text"
                                 className="compact"
                                 style={{ width: 220 }}
-                                aria-label="Why, for the audit log"
-                                placeholder="Why, for the audit log"
+                                aria-label="Reason, for the audit log"
+                                placeholder="Reason, for the audit log"
                                 value={reason}
                                 onChange={(event) => setReason(event.target.value)}
                             />
@@ -76,7 +76,7 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                                 </ActionButton>
                             ) : (
                                 <ActionButton kind="primary" action={change} on="active">
-                                    Let in again
+                                    Reactivate
                                 </ActionButton>
                             )}
                         </span>
@@ -87,11 +87,11 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
             {may("user.export") && (
                 <DataCard
                     title="Their data"
-                    text="All that is kept about them here (GDPR, articles 15 and 20)."
+                    text="Everything stored about this person here (GDPR, articles 15 and 20)."
                     person={id}
                     organization={organization}
                     name={`person-${id}`}
-                    done="Downloaded. They are told by mail."
+                    done="Downloaded. They are notified by e-mail."
                 />
             )}
             {may("user.merge") && <MergeCard id={id} name={name} />}
@@ -99,12 +99,13 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                 <Card title="Remove">
                     <div className="row apart">
                         <p className="soft">
-                            They leave the organization; what they own goes to somebody else, or stays without an owner.
+                            Removes this person from the organization. What they own goes to someone else, or stays
+                            without an owner.
                         </p>
                         <span className="row">
                             <PersonChoice
                                 isCompact
-                                label="What they own goes to"
+                                label="New owner of what they own"
                                 none="Nobody"
                                 without={[id]}
                                 value={heir}
@@ -148,11 +149,11 @@ export function Manage({ person }: { person: Schemas["UserDetail"] }) {
                     onDone={() => void navigate({ to: "/people" })}
                     onClose={() => setRemoving(false)}
                 >
-                    <p>Their sessions in this organization end at once.</p>
+                    <p>Their sessions in this organization end immediately.</p>
                     {may("user.delete") && (
                         <Check
-                            label="Erase the account too"
-                            hint="Where it belongs to no other organization. It closes at once, and is deleted after thirty days."
+                            label="Delete the account too"
+                            hint="Only if it belongs to no other organization. It closes immediately and is deleted after thirty days."
                             checked={erasing}
                             onChange={(event) => setErasing(event.target.checked)}
                         />

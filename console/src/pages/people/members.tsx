@@ -31,7 +31,7 @@ export function People() {
             ),
         {
             done: ({ succeeded, failed }) =>
-                failed === 0 ? "Done." : `${succeeded} changed, ${failed} not: they stay chosen.`,
+                failed === 0 ? "Done." : `${succeeded} changed, ${failed} failed and remain selected.`,
             changes: [["members"]],
             onDone: ({ results }) => setChosen(results.flatMap((result) => (result.success ? [] : [result.user_id]))),
         },
@@ -49,8 +49,8 @@ export function People() {
         {
             done: ({ succeeded, failed, results }) =>
                 failed === 0
-                    ? `${succeeded} ${succeeded === 1 ? "has" : "have"} it now.`
-                    : `${succeeded} have it now, ${failed} not: they stay chosen. ${results.find((each) => !each.success)?.message ?? ""}`,
+                    ? `Role assigned to ${succeeded} ${succeeded === 1 ? "person" : "people"}.`
+                    : `Role assigned to ${succeeded}. ${failed} failed and remain selected. ${results.find((each) => !each.success)?.message ?? ""}`,
             changes: [["members"], ["roles"], ["holders"]],
             onDone: ({ results }) => setChosen(chosen.filter((_, index) => !results[index]?.success)),
         },
@@ -68,7 +68,7 @@ export function People() {
     return (
         <Page
             title="Members"
-            lead="Everybody in this organization, and how they come in."
+            lead="Everyone in this organization, their roles and status."
             actions={
                 <>
                     {may("user.create") && (
@@ -90,12 +90,12 @@ export function People() {
         >
             {chosen.length > 0 && (
                 <div className="card pad row apart" style={{ padding: "10px 16px" }} role="status">
-                    <span>{chosen.length} chosen</span>
+                    <span>{chosen.length} selected</span>
                     <span className="row">
                         {may("role.assign") && (
                             <>
                                 <Filter
-                                    label="Role to give"
+                                    label="Role to assign"
                                     value={given}
                                     onValue={setGiven}
                                     options={[["", "A role…"], ...named(roles.data?.roles)]}
@@ -108,7 +108,7 @@ export function People() {
                         {may("user.suspend") && (
                             <>
                                 <ActionButton small action={bulk} on="active">
-                                    Let in
+                                    Reactivate
                                 </ActionButton>
                                 <ActionButton small kind="danger" action={bulk} on="suspended">
                                     Suspend
@@ -135,11 +135,11 @@ export function People() {
                             options={[["", "Any role"], ...named(roles.data?.roles)]}
                         />
                         <Filter
-                            label="State"
+                            label="Status"
                             value={status}
                             onValue={setStatus}
                             options={[
-                                ["", "Any state"],
+                                ["", "Any status"],
                                 ["active", "Active"],
                                 ["suspended", "Suspended"],
                                 ["deactivated", "Deactivated"],
@@ -170,11 +170,11 @@ export function People() {
                 columns={[
                     (may("user.suspend") || may("role.assign")) && {
                         head: " ",
-                        label: "Chosen",
+                        label: "Selected",
                         cell: (person) => (
                             <input
                                 type="checkbox"
-                                aria-label={`Choose ${person.display_name}`}
+                                aria-label={`Select ${person.display_name}`}
                                 checked={chosen.includes(person.id)}
                                 onChange={() =>
                                     setChosen(
@@ -202,8 +202,12 @@ export function People() {
                         ),
                     },
                     { head: "Role", cell: (person) => person.role_name ?? "—" },
-                    { head: "State", cell: (person) => <Status value={person.status} /> },
-                    { head: "Signed in", sort: "last_login_at", cell: (person) => <When at={person.last_login_at} /> },
+                    { head: "Status", cell: (person) => <Status value={person.status} /> },
+                    {
+                        head: "Last sign-in",
+                        sort: "last_login_at",
+                        cell: (person) => <When at={person.last_login_at} />,
+                    },
                     {
                         head: "",
                         cell: (person) => (
@@ -219,7 +223,7 @@ export function People() {
                                             void navigate({ to: "/people/$id", params: { id: String(person.id) } }),
                                     },
                                     may("policy.write") && {
-                                        label: "See as they do",
+                                        label: "View as this person",
                                         run: () =>
                                             void navigate({ to: "/simulate", search: { user: String(person.id) } }),
                                     },
@@ -231,7 +235,7 @@ export function People() {
                                                   run: () => void one.start({ id: person.id, status: "suspended" }),
                                               }
                                             : {
-                                                  label: "Let in again",
+                                                  label: "Reactivate",
                                                   run: () => void one.start({ id: person.id, status: "active" }),
                                               }),
                                 ]}
@@ -241,7 +245,7 @@ export function People() {
                         ),
                     },
                 ]}
-                empty={<Empty title="No members match" />}
+                empty={<Empty title="No matching members">Try another role or status.</Empty>}
             />
             {adding && <AddPerson onClose={() => setAdding(false)} />}
         </Page>

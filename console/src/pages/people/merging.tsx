@@ -22,7 +22,7 @@ export function MergeCard({ id, name }: { id: number; name: string }) {
     return (
         <Card title="Merge">
             <div className="row apart">
-                <p className="soft">Fold this account into another of the same person.</p>
+                <p className="soft">Merge this account into another account of the same person.</p>
                 <span className="row">
                     <PersonChoice
                         isCompact
@@ -46,15 +46,15 @@ export function MergeCard({ id, name }: { id: number; name: string }) {
                     onDone={() => void navigate({ to: "/people/$id", params: { id: target } })}
                     onClose={() => setPlanned(undefined)}
                 >
-                    <p>This account ends; what it had is the other's. This cannot be undone.</p>
+                    <p>This account is closed and everything it has moves to the other one. This cannot be undone.</p>
                     <p className="soft">
-                        Organizations that the other comes into: {planned.moved.memberships}. Organizations where it
-                        owns what this one owned: {planned.moved.possessions}.
+                        The other account joins these organizations: {planned.moved.memberships}. It becomes the owner
+                        in these organizations: {planned.moved.possessions}.
                     </p>
                     {planned.conflicts.map((each) => (
                         <Note key={each.organization_id} tone="warn">
-                            Both are members: the other keeps {each.kept_roles.join(", ") || "no role"}, and{" "}
-                            {each.dropped_roles.join(", ") || "no role"} of this one ends.
+                            Both are members: the other account keeps {each.kept_roles.join(", ") || "no role"}, and{" "}
+                            {each.dropped_roles.join(", ") || "no role"} of this one is dropped.
                         </Note>
                     ))}
                 </Confirm>

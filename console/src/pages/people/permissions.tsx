@@ -47,7 +47,7 @@ export function Permissions({ id }: { id: number }) {
                 }),
             ),
         {
-            done: "Given.",
+            done: "Assigned.",
             changes,
             inline: true,
             onDone: () => {
@@ -125,7 +125,7 @@ export function Permissions({ id }: { id: number }) {
                                                     onValue={setRoom}
                                                     options={[["", "Whole organization"], ...named(workspaces)]}
                                                 />
-                                                <DayField label="until the end of" day={until} onDay={setUntil} />
+                                                <DayField label="until" day={until} onDay={setUntil} />
                                                 <Button small type="submit" busy={give.busy} disabled={!role}>
                                                     Assign
                                                 </Button>
@@ -159,7 +159,9 @@ export function Permissions({ id }: { id: number }) {
                                                                 : permission.source_role_ids.map(roleName).join(", ")}
                                                         </span>{" "}
                                                         {permission.denied_by_policy && (
-                                                            <Badge tone="bad">Denied by an access policy now</Badge>
+                                                            <Badge tone="bad">
+                                                                Currently denied by an access policy
+                                                            </Badge>
                                                         )}
                                                     </li>
                                                 ))}

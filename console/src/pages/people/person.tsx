@@ -13,7 +13,7 @@ import { Manage } from "./manage";
 import { Permissions } from "./permissions";
 
 const PARTS = [
-    ["permissions", "What they may do"],
+    ["permissions", "Access"],
     ["activity", "Activity"],
     ["sessions", "Sessions"],
     ["manage", "Manage"],
@@ -36,7 +36,7 @@ export function Person() {
             actions={
                 may("policy.write") && (
                     <Link className="button" to="/simulate" search={{ user: id }}>
-                        See as they do
+                        View as this person
                     </Link>
                 )
             }
@@ -58,22 +58,22 @@ export function Person() {
                                             )}
                                         </>,
                                     ],
-                                    ["State", <Status key="state" value={data.status} />],
+                                    ["Status", <Status key="state" value={data.status} />],
                                     [
                                         "Roles",
                                         data.memberships.flatMap((membership) => membership.roles).join(", ") || "—",
                                     ],
                                     [
-                                        "Second factor",
+                                        "Two-factor",
                                         data.mfa_enabled ? (
                                             <Badge tone="good">On</Badge>
                                         ) : (
                                             <Badge tone="warn">Off</Badge>
                                         ),
                                     ],
-                                    ["Came by", words(data.auth_source)],
+                                    ["Joined via", words(data.auth_source)],
                                     ["Joined", <When key="joined" at={data.memberships[0]?.joined_at} />],
-                                    ["Last signed in", <When key="in" at={data.last_login_at} />],
+                                    ["Last sign-in", <When key="in" at={data.last_login_at} />],
                                 ]}
                             />
                         </Card>
@@ -86,7 +86,7 @@ export function Person() {
                                 {may("device.read") && (
                                     <Devices
                                         of={{ organization_id: organization, user_id: Number(id) }}
-                                        none="None that the organization trusts."
+                                        none="None recognized by the organization."
                                         mayForget={may("device.revoke")}
                                     />
                                 )}

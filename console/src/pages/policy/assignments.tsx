@@ -60,7 +60,7 @@ export function Assignments({ id }: { id: string }) {
                     },
                 }),
             ),
-        { done: "Bound.", changes, inline: true, onDone: close },
+        { done: "Assigned.", changes, inline: true, onDone: close },
     );
     const remove = useAction(
         (assignment: number) =>
@@ -77,8 +77,8 @@ export function Assignments({ id }: { id: string }) {
     return (
         <div className="stack">
             <div className="row apart">
-                <p className="soft">All of one line must match; the lines add up.</p>
-                {may("policy.write") && <Button onClick={() => setAdding(true)}>Bind it to more</Button>}
+                <p className="soft">An assignment applies when all of its columns match. Any one of them is enough.</p>
+                {may("policy.write") && <Button onClick={() => setAdding(true)}>Add assignment</Button>}
             </div>
             <List
                 name="Assignments"
@@ -109,7 +109,7 @@ export function Assignments({ id }: { id: string }) {
                     {
                         head: "Person",
                         cell: (each) =>
-                            nameIn(persons, each.user_id) ?? (each.user_id ? `User ${each.user_id}` : "Everybody"),
+                            nameIn(persons, each.user_id) ?? (each.user_id ? `User ${each.user_id}` : "Everyone"),
                     },
                     { head: "Since", cell: (each) => <When at={each.applied_at} /> },
                     may("policy.write") && {
@@ -121,13 +121,13 @@ export function Assignments({ id }: { id: string }) {
                         ),
                     },
                 ]}
-                empty={<Empty title="It governs nothing">Bind it to a source, a role, a person or a workspace.</Empty>}
+                empty={<Empty title="Not assigned yet">Assign it to a source, a role, a person or a workspace.</Empty>}
             />
             {adding && (
-                <Dialog title="Bind it to more" touched={form !== UNBOUND} onClose={close}>
+                <Dialog title="Add assignment" touched={form !== UNBOUND} onClose={close}>
                     <ActionForm
                         action={add}
-                        submit="Bind"
+                        submit="Assign"
                         onCancel={close}
                         touched={form !== UNBOUND}
                         what="The assignment is"
@@ -171,7 +171,7 @@ export function Assignments({ id }: { id: string }) {
                         />
                         <PersonChoice
                             label="Person"
-                            none="Everybody"
+                            none="Everyone"
                             value={form.user_id}
                             onValue={(value) => setForm({ ...form, user_id: value })}
                         />

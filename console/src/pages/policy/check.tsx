@@ -106,7 +106,7 @@ export function Checked({
 }) {
     if (!ready) return null;
     if (sources.length === 0)
-        return <p className="small soft">Choose a source, and the rules are checked against its tables.</p>;
+        return <p className="small soft">Choose a source to check the rules against its tables.</p>;
     if (check.isFetching || check.isBehind)
         return (
             <p className="row small soft">
@@ -165,7 +165,7 @@ export function Checked({
         <div className="row small" style={{ alignItems: "flex-start", color: "var(--good)" }} role="status">
             <CheckCircle2 size={16} aria-hidden style={{ marginTop: 2 }} />
             <div className="grow">
-                <b>It can be applied.</b>
+                <b>These rules can be applied.</b>
                 {touched.length > 0 && <> For {check.whom}:</>}
                 {touched.length > 0 && (
                     <ul className="soft">

@@ -55,7 +55,7 @@ export function Edit({ policy }: { policy: Schemas["Policy"] }) {
                 }),
             ),
         {
-            done: "Saved; it holds from the next query on.",
+            done: "Saved. It applies from the next query.",
             changes: [["policy", String(policy.id)], ["policies"]],
             inline: true,
         },
@@ -69,7 +69,7 @@ export function Edit({ policy }: { policy: Schemas["Policy"] }) {
             >
                 <Rules type={policy.type} rules={rules} onRules={setRules} tables={tables} problem={save.of} />
                 {touched && <Checked check={check} ready={ready} sources={sources} />}
-                <Card title="Name and state">
+                <Card title="Name and status">
                     <div className="form-grid">
                         <TextField label="Name" required value={name} onValue={setName} error={save.of("name")} />
                         <TextField

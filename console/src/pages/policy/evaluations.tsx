@@ -28,7 +28,7 @@ export function Evaluations({ id }: { id: string }) {
             filters={
                 <>
                     {may("user.read") && (
-                        <PersonChoice isCompact label="Person" none="Anybody" value={person} onValue={setPerson} />
+                        <PersonChoice isCompact label="Person" none="Anyone" value={person} onValue={setPerson} />
                     )}
                     <DayField label="From" day={from} onDay={setFrom} />
                     <DayField label="to" day={to} onDay={setTo} />
@@ -46,7 +46,7 @@ export function Evaluations({ id }: { id: string }) {
             columns={[
                 { head: "When", cell: (each) => <When at={each.evaluated_at} /> },
                 {
-                    head: "Who",
+                    head: "Person",
                     cell: (each) => (
                         <Link to="/people/$id" params={{ id: String(each.user_id) }}>
                             <PersonName id={each.user_id} />
@@ -54,7 +54,7 @@ export function Evaluations({ id }: { id: string }) {
                     ),
                 },
                 { head: "Outcome", cell: (each) => <Status value={each.evaluation_result} /> },
-                { head: "What it did", cell: (each) => words(each.action_taken) },
+                { head: "Effect", cell: (each) => words(each.action_taken) },
                 { head: "Rows", numeric: true, cell: (each) => count(each.evaluation_details.rows_returned) },
                 {
                     head: "Run",
@@ -70,9 +70,9 @@ export function Evaluations({ id }: { id: string }) {
             ]}
             empty={
                 isNarrowed ? (
-                    <Empty title="None of these" />
+                    <Empty title="No matching evaluations" />
                 ) : (
-                    <Empty title="It has done nothing yet">Each query that it takes part in is listed here.</Empty>
+                    <Empty title="No evaluations yet">Every query this policy applies to is listed here.</Empty>
                 )
             }
         />

@@ -51,7 +51,7 @@ export function NewPolicy() {
             return policy;
         },
         {
-            done: "It governs from the next query on.",
+            done: "Created. It applies from the next query.",
             changes: [["policies"], ["first"]],
             inline: true,
             onDone: (policy) => void navigate({ to: "/policies/$id", params: { id: String(policy.id) } }),
@@ -61,14 +61,14 @@ export function NewPolicy() {
         <Page title="New policy" crumbs={<Link to="/policies">Policies</Link>} narrow>
             <ActionForm
                 action={create}
-                submit="Set the policy"
+                submit="Create policy"
                 beside={
                     <Link className="button" to="/policies">
                         Cancel
                     </Link>
                 }
                 touched={touched}
-                what="This policy is"
+                what="The policy is"
                 onChange={() => setTouched(true)}
             >
                 <Choices legend="Kind">
@@ -113,13 +113,13 @@ export function NewPolicy() {
                         })}
                     </div>
                 </Choices>
-                <Card title="Over what, for whom">
+                <Card title="Assignments">
                     <div className="stack">
                         <Chips
                             label="Sources"
                             query={sources}
                             items={(data) => data.items}
-                            none="There are none yet: it will hold in every source."
+                            none="No sources yet: it will apply to all of them."
                             chosen={chosen}
                             onChosen={(next) => {
                                 setChosen(next);
@@ -141,14 +141,14 @@ export function NewPolicy() {
                         />
                         <p className="small soft">
                             {chosen.length === 0 && roleIds.length === 0
-                                ? "Until it is bound to a source or a role it governs nothing."
-                                : `It governs ${roleIds.length === 0 ? "everybody" : `people with ${roleIds.length === 1 ? "this role" : "one of these roles"}`}${chosen.length > 0 ? `, in ${chosen.length === 1 ? "this source" : "these sources"}` : ", in every source"}.`}
+                                ? "Until you choose a source or a role, it applies to nobody."
+                                : `Applies to ${roleIds.length === 0 ? "everyone" : `people with ${roleIds.length === 1 ? "this role" : "one of these roles"}`}${chosen.length > 0 ? `, in ${chosen.length === 1 ? "this source" : "these sources"}` : ", in every source"}.`}
                         </p>
                     </div>
                 </Card>
                 <Rules type={type} rules={rules} onRules={changeRules} tables={tables} problem={create.of} />
                 <Checked check={check} ready={ready} sources={chosen} />
-                <Card title="What to call it">
+                <Card title="Name">
                     <div className="form-grid">
                         <TextField label="Name" required value={name} onValue={setName} error={create.of("name")} />
                         <TextField

@@ -15,8 +15,8 @@ import { Versions } from "./versions";
 
 const TABS = [
     ["rules", "Rules"],
-    ["assignments", "Whom it governs"],
-    ["evaluations", "What it did"],
+    ["assignments", "Assignments"],
+    ["evaluations", "Evaluations"],
     ["versions", "Versions"],
 ] as const;
 
@@ -38,7 +38,7 @@ export function PolicyPage() {
                 <>
                     {may("audit.read") && (
                         <Link className="button" to="/audit" search={{ kind: "policy", target: id }}>
-                            Who changed it
+                            Change history
                         </Link>
                     )}
                     {may("policy.write") && (
@@ -53,7 +53,7 @@ export function PolicyPage() {
                                     ?.toString(),
                             }}
                         >
-                            {isActive ? "What if it were not there?" : "What if it held?"}
+                            {isActive ? "Preview without it" : "Preview its effect"}
                         </Link>
                     )}
                 </>

@@ -19,7 +19,7 @@ export function TurnBack() {
     return (
         <Page
             title="Reveal tokens"
-            lead="The values behind the tokens that masks put in their place. Each use is in the audit log, with its reason."
+            lead="Look up the values behind masking tokens. Every use is recorded in the audit log with its reason."
             crumbs={<Link to="/policies">Policies</Link>}
             narrow
         >
@@ -27,7 +27,7 @@ export function TurnBack() {
                 <ActionForm action={turn} submit="Reveal" disabled={tokens.length === 0}>
                     <Field
                         label="Tokens"
-                        hint="As they stand in answers, up to a hundred."
+                        hint="As they appear in answers, up to a hundred."
                         error={turn.of("tokens") ?? turn.of("tokens[0]")}
                     >
                         {(props) => (
@@ -45,7 +45,7 @@ export function TurnBack() {
                         )}
                     </Field>
                     <TextField
-                        label="Why are they needed?"
+                        label="Reason"
                         required
                         minLength={3}
                         maxLength={500}
@@ -63,7 +63,7 @@ export function TurnBack() {
                             <li key={token}>
                                 <div className="grow break">
                                     {value == null ? (
-                                        <span className="soft">No token of this organization</span>
+                                        <span className="soft">Not a token of this organization</span>
                                     ) : (
                                         <b className="strong">{value}</b>
                                     )}
@@ -73,7 +73,7 @@ export function TurnBack() {
                                     <Button
                                         small
                                         aria-label={`Copy the value of ${token}`}
-                                        onClick={() => void copy(value, "Copied the value.")}
+                                        onClick={() => void copy(value, "Value copied.")}
                                     >
                                         Copy
                                     </Button>

@@ -21,7 +21,7 @@ export function Versions({ id, now }: { id: string; now: number }) {
                     params: { path: { ...path, version } },
                 }),
             ),
-        { done: "It is again what it was.", changes: [["policy", id], ["versions", id], ["policies"]] },
+        { done: "This version is current again.", changes: [["policy", id], ["versions", id], ["policies"]] },
     );
     const whole = useQuery({
         queryKey: ["version", id, shown],
@@ -59,11 +59,11 @@ export function Versions({ id, now }: { id: string; now: number }) {
                     },
                     { head: "When", cell: (each) => <When at={each.changed_at} /> },
                     {
-                        head: "What changed",
+                        head: "Change",
                         cell: (each) =>
                             each.changes.length > 0
                                 ? each.changes.map((change) => words(change.field)).join(", ")
-                                : "Made",
+                                : "Created",
                     },
                     may("policy.write") && {
                         head: "",

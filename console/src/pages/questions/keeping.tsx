@@ -22,7 +22,7 @@ export const changes = [["prompts"], ["prompt"]];
 export function useRemove(onDone?: () => void) {
     return useAction(
         (id: number) => read(api.DELETE("/api/v1/prompts/{prompt_id}", { params: { path: { prompt_id: id } } })),
-        { done: "Deleted. It can be restored from the list.", changes: [["prompts"]], onDone },
+        { done: "Deleted. You can restore it from the list.", changes: [["prompts"]], onDone },
     );
 }
 
@@ -40,14 +40,12 @@ export function Clear({ onClose }: { onClose: () => void }) {
                     }),
                 )
             }
-            done={({ deleted_count }) =>
-                `${deleted_count} ${deleted_count === 1 ? "question is" : "questions are"} deleted.`
-            }
+            done={({ deleted_count }) => `${deleted_count} ${deleted_count === 1 ? "question" : "questions"} deleted.`}
             changes={[["prompts"]]}
             onClose={onClose}
         >
             <SelectField
-                label="Asked last"
+                label="Last asked"
                 value={period}
                 onValue={setPeriod}
                 options={[
@@ -57,7 +55,7 @@ export function Clear({ onClose }: { onClose: () => void }) {
                     ["all", "At any time"],
                 ]}
             />
-            <p>Only your own. Each can be restored from the list of deleted ones.</p>
+            <p>Only your own questions. You can restore each of them from the deleted ones.</p>
         </Confirm>
     );
 }

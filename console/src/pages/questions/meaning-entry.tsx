@@ -14,13 +14,13 @@ export const KINDS: Record<Kind, { name: string; fields: Field[] }> = {
     metric: {
         name: "Metric",
         fields: [
-            { key: "name", label: "Name", placeholder: "revenue", hint: "As questions say it." },
+            { key: "name", label: "Name", placeholder: "revenue", hint: "As people write it in questions." },
             { key: "table", label: "Table", placeholder: "orders.files.orders" },
             {
                 key: "formula",
                 label: "Formula",
                 placeholder: "sum(amount) where status = 'paid'",
-                hint: "One sum, avg, min, max, median or count over its columns; perhaps over some rows.",
+                hint: "One sum, avg, min, max, median or count over its columns, optionally with a condition.",
             },
         ],
     },
@@ -28,7 +28,7 @@ export const KINDS: Record<Kind, { name: string; fields: Field[] }> = {
         name: "Join",
         fields: [
             { key: "from", label: "Column", placeholder: "orders.files.orders.customer_id" },
-            { key: "to", label: "Belongs to the column", placeholder: "crm.main.customers.id" },
+            { key: "to", label: "References column", placeholder: "crm.main.customers.id" },
         ],
     },
     synonym: {
@@ -42,7 +42,7 @@ export const KINDS: Record<Kind, { name: string; fields: Field[] }> = {
         name: "Description",
         fields: [
             { key: "of", label: "Table or column", placeholder: "orders.files.orders.amount" },
-            { key: "text", label: "What it is", placeholder: "What was paid, taxes included, in euros." },
+            { key: "text", label: "Description", placeholder: "Amount paid, taxes included, in euros." },
         ],
     },
 };
@@ -72,7 +72,7 @@ export function EntryDialog({ entry, onClose }: { entry?: Schemas["SemanticEntry
                 : read(api.POST("/api/v1/prompts/semantic-layer", { body }));
         },
         {
-            done: "Saved; it holds from the next question on.",
+            done: "Saved. It applies from the next question.",
             changes: [["meaning"]],
             inline: true,
             onDone: onClose,
@@ -80,7 +80,7 @@ export function EntryDialog({ entry, onClose }: { entry?: Schemas["SemanticEntry
     );
     return (
         <Dialog
-            title={entry ? `Change the ${KINDS[kind].name.toLowerCase()}` : "What does the data mean?"}
+            title={entry ? `Edit ${KINDS[kind].name.toLowerCase()}` : "New definition"}
             touched={touched}
             onClose={onClose}
         >
@@ -107,21 +107,21 @@ export function EntryDialog({ entry, onClose }: { entry?: Schemas["SemanticEntry
                 ))}
                 {kind === "join" && (
                     <SelectField
-                        label="Rows"
+                        label="Cardinality"
                         value={String(said.cardinality ?? "many_to_one")}
                         onValue={(value) => set("cardinality", value)}
                         options={[
-                            ["many_to_one", "Many of the first belong to one of the second"],
-                            ["one_to_many", "One of the first has many of the second"],
-                            ["one_to_one", "One belongs to one"],
+                            ["many_to_one", "Many to one"],
+                            ["one_to_many", "One to many"],
+                            ["one_to_one", "One to one"],
                         ]}
                         error={save.of("definition.cardinality")}
                     />
                 )}
                 {kind === "synonym" && (
                     <Check
-                        label="It is a value of the column"
-                        hint="And not a name of it."
+                        label="This is a value in the column"
+                        hint="Rather than another name for it."
                         checked={Boolean(said.is_value)}
                         onChange={(event) => set("is_value", event.target.checked)}
                     />

@@ -17,19 +17,17 @@ export function ProposeDialog({ onClose }: { onClose: () => void }) {
         () => read(api.POST("/api/v1/prompts/semantic-layer/proposals", { body: { data_source_ids: ids } })),
         {
             done: ({ proposed }) =>
-                proposed === 0
-                    ? "Nothing new was found."
-                    : `${proposed} ${proposed === 1 ? "join waits" : "joins wait"} to be confirmed.`,
+                proposed === 0 ? "Nothing new found." : `${proposed} ${proposed === 1 ? "join" : "joins"} to review.`,
             changes: [["meaning"]],
             inline: true,
             onDone: onClose,
         },
     );
     return (
-        <Dialog title="Look for joins" onClose={onClose}>
-            <ActionForm action={propose} submit="Look" disabled={ids.length === 0} onCancel={onClose}>
+        <Dialog title="Find joins" onClose={onClose}>
+            <ActionForm action={propose} submit="Find" disabled={ids.length === 0} onCancel={onClose}>
                 <p className="soft">
-                    In the schemas of these sources, and in queries that ran. Nothing holds until it is confirmed.
+                    Searches the schemas of these sources and past queries. Nothing takes effect until it is confirmed.
                 </p>
                 <SourceChips chosen={ids} onChosen={setChosen} error={propose.of("data_source_ids")} />
             </ActionForm>
@@ -42,14 +40,14 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
     const take = useAction(
         () => read(api.POST("/api/v1/prompts/semantic-layer/import", { body: { document: text } })),
         {
-            done: ({ imported }) => `${imported} ${imported === 1 ? "entry holds" : "entries hold"} now.`,
+            done: ({ imported }) => `${imported} ${imported === 1 ? "definition" : "definitions"} imported.`,
             changes: [["meaning"]],
             inline: true,
             onDone: onClose,
         },
     );
     return (
-        <Dialog title="Import what the data means" wide touched={text !== ""} onClose={onClose}>
+        <Dialog title="Import definitions" wide touched={text !== ""} onClose={onClose}>
             <ActionForm action={take} submit="Import" onCancel={onClose} touched={text !== ""} what="The text is">
                 <label className="field">
                     <span className="label">File</span>
@@ -65,7 +63,7 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
                 </label>
                 <Field
                     label="YAML"
-                    hint="As the export writes it: all of it is taken, or nothing."
+                    hint="In the format of the export. Either all of it is imported or nothing."
                     error={take.of("document")}
                 >
                     {(props) => (

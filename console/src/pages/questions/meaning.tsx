@@ -17,10 +17,10 @@ import { QuestionsPart } from "./part";
 type Entry = Schemas["SemanticEntry"];
 
 const ORIGINS = {
-    person: "Somebody",
-    discovery: "The schemas",
-    usage: "Queries that ran",
-    clarification: "An answer to a question back",
+    person: "A person",
+    discovery: "Schemas",
+    usage: "Past queries",
+    clarification: "A clarification",
 } as const;
 
 export function Meaning() {
@@ -33,7 +33,7 @@ export function Meaning() {
     const one = (id: number) => ({ params: { path: { semantic_entry_id: id } } });
     const confirm = useAction(
         (id: number) => read(api.POST("/api/v1/prompts/semantic-layer/{semantic_entry_id}/confirm", one(id))),
-        { done: "Confirmed. It holds from the next question on.", changes: [["meaning"]] },
+        { done: "Confirmed. It applies from the next question.", changes: [["meaning"]] },
     );
     const remove = (id: number) => read(api.DELETE("/api/v1/prompts/semantic-layer/{semantic_entry_id}", one(id)));
     const dismiss = useAction(remove, { done: "Dismissed.", changes: [["meaning"]] });
@@ -47,14 +47,14 @@ export function Meaning() {
     const mayWrite = may("prompt.write");
     return (
         <QuestionsPart
-            lead="How tables belong together, what they measure, and what they are called. It holds in every question that is asked in this workspace."
+            lead="Joins, metrics, synonyms and descriptions that every question in this workspace relies on."
             actions={
                 <>
                     <ActionMenu
                         label="More"
                         busy={exportAll.busy}
                         choices={[
-                            mayWrite && { label: "Look for joins…", run: () => setOpen("propose") },
+                            mayWrite && { label: "Find joins…", run: () => setOpen("propose") },
                             mayWrite && { label: "Import…", run: () => setOpen("import") },
                             { label: "Export as YAML", run: () => void exportAll.start(undefined) },
                         ]}
@@ -70,7 +70,7 @@ export function Meaning() {
             }
         >
             <List
-                name="What the data means"
+                name="Definitions"
                 of={["meaning", kind, status]}
                 filters={
                     <>
@@ -84,12 +84,12 @@ export function Meaning() {
                             ]}
                         />
                         <Filter
-                            label="State"
+                            label="Status"
                             value={status}
                             onValue={setStatus}
                             options={[
-                                ["", "Any state"],
-                                ["proposed", "To be confirmed"],
+                                ["", "Any status"],
+                                ["proposed", "To review"],
                                 ["confirmed", "Confirmed"],
                             ]}
                         />
@@ -113,7 +113,7 @@ export function Meaning() {
                 id={(entry) => entry.id}
                 columns={[
                     {
-                        head: "Says",
+                        head: "Definition",
                         className: "break",
                         cell: (entry) => (
                             <div style={{ minWidth: 200 }}>
@@ -123,11 +123,11 @@ export function Meaning() {
                     },
                     { head: "Kind", cell: (entry) => <Badge>{KINDS[entry.definition.kind].name}</Badge> },
                     {
-                        head: "From",
+                        head: "Origin",
                         cell: (entry) => (
                             <span className="row">
                                 {ORIGINS[entry.origin]}
-                                {entry.is_own && <Badge tone="accent">Yours alone</Badge>}
+                                {entry.is_own && <Badge tone="accent">Only you</Badge>}
                             </span>
                         ),
                     },
@@ -163,7 +163,7 @@ export function Meaning() {
                                 <ActionMenu
                                     label={`More for ${about}`}
                                     choices={[
-                                        { label: "Change…", run: () => setOpen(entry) },
+                                        { label: "Edit…", run: () => setOpen(entry) },
                                         { label: "Delete…", danger: true, run: () => setDeleting(entry) },
                                     ]}
                                 >
@@ -175,7 +175,7 @@ export function Meaning() {
                 ]}
                 empty={
                     <Empty
-                        title={status === "proposed" ? "Nothing to confirm" : "No definitions yet"}
+                        title={status === "proposed" ? "Nothing to review" : "No definitions yet"}
                         actions={
                             mayWrite &&
                             status !== "proposed" && (
@@ -185,7 +185,7 @@ export function Meaning() {
                             )
                         }
                     >
-                        Say that revenue is the sum of paid orders, or let the schemas propose what belongs together.
+                        Define that revenue is the sum of paid orders, or let RiverGen find joins in your schemas.
                     </Empty>
                 }
             />
@@ -201,7 +201,7 @@ export function Meaning() {
                     changes={[["meaning"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>Questions are understood without it from then on.</p>
+                    <p>Questions no longer use it.</p>
                 </Deletion>
             )}
         </QuestionsPart>

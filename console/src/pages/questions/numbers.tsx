@@ -17,9 +17,9 @@ type Period = Analytics["period"]["period"];
 
 const METRICS = {
     query_count: { name: "Queries", type: "int", of: (value: number) => value },
-    execution_time: { name: "Seconds on average", type: "double", of: (value: number) => value },
+    execution_time: { name: "Average seconds", type: "double", of: (value: number) => value },
     success_rate: {
-        name: "Succeeded, in percent",
+        name: "Success rate, %",
         type: "double",
         of: (value: number) => Math.round(value * 1000) / 10,
     },
@@ -57,8 +57,8 @@ export function Numbers() {
         <QuestionsPart
             lead={
                 numbers.data?.scope === "own"
-                    ? "Of what you asked yourself. Whoever may read the audit log sees the numbers of everybody."
-                    : "Of all queries in the organization."
+                    ? "Your own queries. People who can read the audit log see everyone's."
+                    : "All queries in the organization."
             }
         >
             <div className="row">
@@ -69,7 +69,7 @@ export function Numbers() {
                     options={[
                         ["last_7_days", "Last 7 days"],
                         ["last_30_days", "Last 30 days"],
-                        ["custom", "From … to …"],
+                        ["custom", "Custom range"],
                     ]}
                 />
                 {isCustom && (
@@ -85,10 +85,10 @@ export function Numbers() {
                         data.kpis.total_queries === 0 ? (
                             <div className="card">
                                 <Empty
-                                    title="Nothing was asked in this time"
+                                    title="No queries in this period"
                                     actions={
                                         <Link className="button primary" to="/ask">
-                                            Ask something
+                                            Ask a question
                                         </Link>
                                     }
                                 />
@@ -99,7 +99,7 @@ export function Numbers() {
                     }
                 </Loaded>
             ) : (
-                <Note>Choose the first and the last day, a year apart at most.</Note>
+                <Note>Choose a first and a last day, at most a year apart.</Note>
             )}
         </QuestionsPart>
     );
@@ -108,7 +108,7 @@ export function Numbers() {
 /** A change against the time before, which is as long. */
 function trend(change: number): string {
     const percent = Math.round(Math.abs(change) * 100);
-    return percent === 0 ? "no change" : `${percent} % ${change > 0 ? "more" : "less"} than before`;
+    return percent === 0 ? "no change" : `${percent}% ${change > 0 ? "more" : "less"} than before`;
 }
 
 function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onMetric: (metric: Metric) => void }) {
@@ -119,20 +119,20 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
             <div className="columns" style={{ gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}>
                 <Figure of={`queries, ${trend(kpis.total_queries_trend)}`} value={count(kpis.total_queries)} />
                 <Figure
-                    of={`on average, ${trend(kpis.avg_execution_time_trend)}`}
+                    of={`average time, ${trend(kpis.avg_execution_time_trend)}`}
                     value={`${kpis.avg_execution_time_seconds.toFixed(2)} s`}
                 />
-                <Figure of="of those that ended, succeeded" value={`${Math.round(kpis.success_rate * 100)} %`} />
+                <Figure of="success rate" value={`${Math.round(kpis.success_rate * 100)}%`} />
                 <Figure
                     of={kpis.data_sources_used === 1 ? "source" : "sources"}
                     value={count(kpis.data_sources_used)}
                 />
             </div>
             <Card
-                title="Day by day"
+                title="By day"
                 actions={
                     <Filter
-                        label="Number"
+                        label="Metric"
                         value={metric}
                         onValue={(value) => onMetric(value as Metric)}
                         options={Object.entries(METRICS).map(([key, { name }]) => [key, name] as const)}
@@ -149,7 +149,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                 />
             </Card>
             <div className="columns">
-                <Card title="How they ended">
+                <Card title="Outcomes">
                     <div className="stack tight">
                         {(
                             [
@@ -161,7 +161,7 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                             <div key={label}>
                                 <div className="row apart small">
                                     <span>{label}</span>
-                                    <span>{Math.round(part * 100)} %</span>
+                                    <span>{Math.round(part * 100)}%</span>
                                 </div>
                                 <div className="meter" aria-hidden>
                                     <i style={{ width: `${part * 100}%`, background }} />
@@ -170,13 +170,13 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                         ))}
                     </div>
                 </Card>
-                <Card title="At which hours">
+                <Card title="By hour">
                     <Hours of={data.peak_usage_times} />
                 </Card>
             </div>
-            <Card title="Asked most" flush>
+            <Card title="Most frequent" flush>
                 <Table
-                    name="Asked most"
+                    name="Most frequent"
                     items={data.most_used_queries}
                     id={(query) => query.query_preview}
                     columns={[
@@ -184,14 +184,14 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                             head: "Query",
                             cell: (query) => <code className="small clamp">{query.query_preview}</code>,
                         },
-                        { head: "Times", numeric: true, cell: (query) => count(query.executions) },
+                        { head: "Runs", numeric: true, cell: (query) => count(query.executions) },
                         {
-                            head: "On average",
+                            head: "Average",
                             numeric: true,
                             className: "nowrap",
                             cell: (query) => `${query.avg_time_seconds.toFixed(2)} s`,
                         },
-                        { head: "Last", cell: (query) => <When at={query.last_run} /> },
+                        { head: "Last run", cell: (query) => <When at={query.last_run} /> },
                     ]}
                 />
             </Card>
@@ -214,13 +214,13 @@ function Told({ data, metric, onMetric }: { data: Analytics; metric: Metric; onM
                         },
                         { head: "Queries", numeric: true, cell: (source) => count(source.queries) },
                         {
-                            head: "On average",
+                            head: "Average",
                             numeric: true,
                             className: "nowrap",
                             cell: (source) => `${source.avg_latency_ms.toLocaleString()} ms`,
                         },
                         {
-                            head: "State",
+                            head: "Status",
                             cell: (source) =>
                                 source.status === "healthy" ? (
                                     <Badge tone="good">Healthy</Badge>
@@ -252,7 +252,7 @@ function Hours({ of }: { of: number[] }) {
                 ))}
             </div>
             <p className="small soft">
-                Most between {hour(busiest)} and {hour((busiest + 1) % 24)}, UTC.
+                Busiest between {hour(busiest)} and {hour((busiest + 1) % 24)}, UTC.
             </p>
         </div>
     );

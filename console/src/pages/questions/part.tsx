@@ -24,10 +24,10 @@ export function QuestionsPart({
                     ["/questions", "Saved"],
                     ["/questions/schedules", "Schedules"],
                     ["/questions/templates", "Templates"],
-                    ["/questions/words", "Words"],
-                    ["/questions/meaning", "Meaning"],
+                    ["/questions/words", "Glossary"],
+                    ["/questions/meaning", "Semantic layer"],
                     may("prompt.write") && ["/questions/verified", "Verified answers"],
-                    ["/questions/numbers", "Numbers"],
+                    ["/questions/numbers", "Usage"],
                 ].map(
                     (part) =>
                         part && (

@@ -135,15 +135,14 @@ export function SavedQuestion() {
                                     style={{ gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}
                                 >
                                     <Figure of="Runs" value={count(each.execution_count)} />
-                                    <Figure of="Answered" value={`${Math.round(each.success_rate * 100)} %`} />
+                                    <Figure of="Success rate" value={`${Math.round(each.success_rate * 100)}%`} />
                                     <Figure
-                                        of="Until the answer, on average"
+                                        of="Average duration"
                                         value={`${each.avg_total_duration_ms.toLocaleString()} ms`}
                                     />
                                 </div>
                             )}
                         </Loaded>
-                        <h2>Schedules</h2>
                         <SchedulesOf question={loaded} />
                         <h2>Runs</h2>
                         <List
@@ -160,11 +159,11 @@ export function SavedQuestion() {
                             }}
                             id={(run) => run.id}
                             columns={[
-                                { head: "Who", cell: (run) => run.user_name || "Somebody who has left" },
-                                { head: "State", cell: (run) => <Status value={run.status} /> },
+                                { head: "Who", cell: (run) => run.user_name || "Former member" },
+                                { head: "Status", cell: (run) => <Status value={run.status} /> },
                                 { head: "Rows", cell: (run) => count(run.rows_returned), numeric: true },
                                 {
-                                    head: "Took",
+                                    head: "Duration",
                                     cell: (run) =>
                                         run.total_duration_ms == null
                                             ? "—"
@@ -173,7 +172,7 @@ export function SavedQuestion() {
                                 },
                                 { head: "When", cell: (run) => <When at={run.started_at} /> },
                             ]}
-                            empty={<Empty title="It did not run yet" />}
+                            empty={<Empty title="No runs yet" />}
                         />
                         <h2>Versions</h2>
                         <Versions id={id} latest={loaded.updated_at} />

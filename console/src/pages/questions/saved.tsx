@@ -26,11 +26,11 @@ export function SavedQuestions() {
     const isDeleted = state === "deleted";
     return (
         <QuestionsPart
-            lead="Asked again, each runs under the policies of whoever asks."
+            lead="Questions worth asking again. Each runs under the policies of whoever asks."
             actions={
                 <ActionMenu
                     label="More"
-                    choices={[{ label: "Delete mine…", danger: true, run: () => setClearing(true) }]}
+                    choices={[{ label: "Delete my questions…", danger: true, run: () => setClearing(true) }]}
                 >
                     <MoreHorizontal size={16} />
                 </ActionMenu>
@@ -44,11 +44,11 @@ export function SavedQuestions() {
                 order="desc"
                 filters={
                     <Filter
-                        label="State"
+                        label="Status"
                         value={state}
                         onValue={setState}
                         options={[
-                            ["", "Kept"],
+                            ["", "Current"],
                             ["deleted", "Deleted"],
                         ]}
                     />
@@ -98,7 +98,7 @@ export function SavedQuestions() {
                         ),
                     },
                     { head: "Sources", cell: (question) => <SourceNames ids={question.selected_data_source_ids} /> },
-                    { head: "State", sort: "status", cell: (question) => <Status value={question.status} /> },
+                    { head: "Status", sort: "status", cell: (question) => <Status value={question.status} /> },
                     { head: "Saved", sort: "created_at", cell: (question) => <When at={question.created_at} /> },
                     {
                         head: "",
@@ -139,17 +139,17 @@ export function SavedQuestions() {
                 ]}
                 empty={
                     isDeleted ? (
-                        <Empty title="Nothing is deleted" />
+                        <Empty title="No deleted questions" />
                     ) : (
                         <Empty
-                            title="No saved questions"
+                            title="No saved questions yet"
                             actions={
                                 <Link className="button primary" to="/ask">
-                                    Ask something
+                                    Ask a question
                                 </Link>
                             }
                         >
-                            Save an answer, and its question stands here to be asked again.
+                            Ask something and save it: it will be here whenever you need it again.
                         </Empty>
                     )
                 }

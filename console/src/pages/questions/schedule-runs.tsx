@@ -23,11 +23,9 @@ export function ScheduleRuns({
 }) {
     return (
         <Dialog wide title={`Runs of ${schedule.name}`} onClose={onClose}>
-            <p className="soft">
-                Kept for 30 days. {!isOwn && "What was answered, and why something failed, is told its owner alone."}
-            </p>
+            <p className="soft">Kept for 30 days. {!isOwn && "Only the owner sees answers and errors."}</p>
             <List
-                name="Runs of the schedule"
+                name="Scheduled runs"
                 of={["schedules", schedule.id, "runs"]}
                 size={10}
                 isUnderWay={isUnderWay}
@@ -46,12 +44,12 @@ export function ScheduleRuns({
                         cell: (run) => (
                             <span className="row">
                                 <When at={run.due_at} />
-                                {run.by_hand && <Badge>By hand</Badge>}
+                                {run.by_hand && <Badge>Manual</Badge>}
                             </span>
                         ),
                     },
                     {
-                        head: "State",
+                        head: "Status",
                         className: "break",
                         cell: (run) => (
                             <>
@@ -80,7 +78,7 @@ export function ScheduleRuns({
                             ),
                     },
                 ]}
-                empty={<Empty title="It did not run yet" />}
+                empty={<Empty title="No runs yet" />}
             />
             <div className="form-end">
                 <Button onClick={onClose}>Close</Button>
@@ -97,7 +95,7 @@ function Sending({ of }: { of: Schemas["ScheduleSending"] }) {
                     {of.channel === "webhook" ? (
                         "Webhook"
                     ) : of.user_id == null ? (
-                        "Somebody who has left"
+                        "Former member"
                     ) : (
                         <PersonName id={of.user_id} />
                     )}
@@ -107,7 +105,9 @@ function Sending({ of }: { of: Schemas["ScheduleSending"] }) {
             </span>
             {of.status === "withheld" && (
                 <div className="soft">
-                    {of.channel === "mail" ? "They may not see the question any more." : "Its owner may not any more."}
+                    {of.channel === "mail"
+                        ? "They no longer have access to the question."
+                        : "Its owner no longer has access."}
                 </div>
             )}
             {of.error && <div className="soft">{of.error}</div>}

@@ -34,7 +34,7 @@ export function NewSchedule({ question, onClose }: { question: Saved; onClose: (
     const me = useMe().data?.user.id;
     return (
         <ScheduleForm
-            title="Have it asked by itself"
+            title="New schedule"
             first={{
                 name: (question.name || question.prompt_text).slice(0, 255),
                 timing: draftOf(),
@@ -51,7 +51,7 @@ export function NewSchedule({ question, onClose }: { question: Saved; onClose: (
                     }),
                 )
             }
-            action="Schedule it"
+            action="Create schedule"
             done="Scheduled."
             onClose={onClose}
         />
@@ -88,7 +88,7 @@ export function ChangeSchedule({ schedule, onClose }: { schedule: Schedule; onCl
     };
     return (
         <ScheduleForm
-            title={`Change ${name}`}
+            title={`Edit ${name}`}
             first={first}
             origin={delivery.webhook_origin ?? undefined}
             send={send}
@@ -149,9 +149,9 @@ function ScheduleForm({
 
     if (secret)
         return (
-            <Dialog title="What its messages are signed with" touched onClose={onClose}>
+            <Dialog title="Signing secret" touched onClose={onClose}>
                 <Secret secret={secret} of="the webhook">
-                    <span className="small">Whoever gets the messages checks by it that they are from here.</span>
+                    <span className="small">Receivers use it to verify that messages come from here.</span>
                 </Secret>
                 <div className="form-end">
                     <Button kind="primary" onClick={onClose}>
@@ -169,9 +169,9 @@ function ScheduleForm({
                 disabled={isUnheard}
                 onCancel={onClose}
                 touched={touched}
-                what="This schedule is"
+                what="The schedule is"
             >
-                <p className="soft">It is asked as you, under what your policies leave you each time.</p>
+                <p className="soft">Runs as you, under your policies at the time of each run.</p>
                 <TextField
                     label="Name"
                     required
@@ -182,13 +182,10 @@ function ScheduleForm({
                     error={save.of("name")}
                 />
                 <TimingFields draft={draft.timing} onDraft={(timing) => set({ timing })} of={save.of} />
-                <Choices
-                    legend="Who hears of the answer"
-                    error={isUnheard ? "Choose somebody, or another program below." : save.of("delivery")}
-                >
+                <Choices legend="Delivery" error={isUnheard ? "Choose a recipient or a webhook." : save.of("delivery")}>
                     {me !== undefined && (
                         <Check
-                            label="Mail to me"
+                            label="E-mail me"
                             hint="With the number of rows."
                             checked={draft.mailTo.includes(me)}
                             onChange={(event) => setMailTo(event.target.checked ? [me, ...others] : others)}
@@ -197,8 +194,8 @@ function ScheduleForm({
                 </Choices>
                 {(may("user.read") || others.length > 0) && (
                     <PeopleChoice
-                        label="Mail to others"
-                        hint="They get a link, and see what their own policies leave them once they ask. Up to 20 people who may see the question."
+                        label="E-mail others"
+                        hint="They get a link and see the answer under their own policies. Up to 20 people who can see the question."
                         chosen={others}
                         onChosen={(chosen) => setMailTo([...draft.mailTo.filter((id) => id === me), ...chosen])}
                         without={me === undefined ? [] : [me]}
@@ -220,8 +217,8 @@ function ScheduleForm({
                         placeholder={origin ? `${origin}/…` : "https://hooks.acme.example/orders"}
                         hint={
                             origin
-                                ? "It stays where it is, and is not shown again. Another address gets another secret."
-                                : "Another program gets each answer as a signed message. What it is signed with is shown once."
+                                ? "The address is not shown again. A new address gets a new secret."
+                                : "Receives each answer as a signed message. The signing secret is shown once."
                         }
                         value={draft.webhook}
                         onValue={(webhook) => set({ webhook })}
@@ -230,14 +227,14 @@ function ScheduleForm({
                 )}
                 {origin && (
                     <Check
-                        label={`No messages to ${origin} any more`}
+                        label={`Stop sending to ${origin}`}
                         checked={draft.isWithoutWebhook}
                         onChange={(event) => set({ isWithoutWebhook: event.target.checked, webhook: "" })}
                     />
                 )}
                 <Check
-                    label="With the first rows"
-                    hint="Twenty in your own mail, a thousand for the webhook. Nobody else's mail has any."
+                    label="Include rows"
+                    hint="The first 20 in your own e-mail, the first 1,000 to the webhook. E-mails to others never contain rows."
                     checked={draft.includeRows}
                     onChange={(event) => set({ includeRows: event.target.checked })}
                 />

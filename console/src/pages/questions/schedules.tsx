@@ -19,8 +19,7 @@ import { ScheduleRuns } from "./schedule-runs";
 import { inWords } from "./timing";
 
 /** Of whom schedules are, wherever they are listed. */
-const WHOSE =
-    "Each runs as its owner, under what their policies leave them; they alone change it, run it now or resume it.";
+const WHOSE = "Each runs as its owner and under their policies. Only they can edit, run or resume it.";
 
 /** People that a line names; of more it says how many. */
 const NAMED = 3;
@@ -30,7 +29,7 @@ export function AllSchedules() {
     const [status, setStatus] = useState("");
     const isNarrowed = whose !== "" || status !== "";
     return (
-        <QuestionsPart lead={`Saved questions that are asked by themselves. ${WHOSE}`}>
+        <QuestionsPart lead={`Saved questions that run on a schedule. ${WHOSE}`}>
             <Schedules
                 of={{ own: whose === "own" || undefined, status: (status || undefined) as Schedule["status"] }}
                 filters={
@@ -40,16 +39,16 @@ export function AllSchedules() {
                             value={whose}
                             onValue={setWhose}
                             options={[
-                                ["", "Everybody's"],
+                                ["", "Everyone's"],
                                 ["own", "Mine"],
                             ]}
                         />
                         <Filter
-                            label="State"
+                            label="Status"
                             value={status}
                             onValue={setStatus}
                             options={[
-                                ["", "All"],
+                                ["", "Any status"],
                                 ["active", "Active"],
                                 ["paused", "Paused"],
                             ]}
@@ -58,17 +57,17 @@ export function AllSchedules() {
                 }
                 empty={
                     isNarrowed ? (
-                        <Empty title="None of these" />
+                        <Empty title="No matching schedules">Try another owner or status.</Empty>
                     ) : (
                         <Empty
-                            title="Nothing is asked by itself"
+                            title="No schedules yet"
                             actions={
                                 <Link className="button primary" to="/questions">
                                     Saved questions
                                 </Link>
                             }
                         >
-                            Open a saved question, and say when it is to be asked and who hears of the answer.
+                            Open a saved question and choose when it runs and who gets the answer.
                         </Empty>
                     )
                 }
@@ -95,20 +94,22 @@ export function SchedulesOf({ question }: { question: Saved }) {
     }, [schedule, question.id, navigate]);
     return (
         <>
-            <p className="soft">{WHOSE}</p>
+            <header className="section-head">
+                <div className="grow">
+                    <h2>Schedules</h2>
+                    <p className="small soft">{WHOSE}</p>
+                </div>
+                {may("prompt.execute") && may("datasource.query") && (
+                    <Button small onClick={() => setMaking(true)}>
+                        New schedule
+                    </Button>
+                )}
+            </header>
             <Schedules
                 of={{ prompt_id: question.id }}
-                filters={
-                    may("prompt.execute") &&
-                    may("datasource.query") && (
-                        <Button small onClick={() => setMaking(true)}>
-                            New schedule
-                        </Button>
-                    )
-                }
                 empty={
-                    <Empty title="Nobody has it asked by itself">
-                        Every hour, day, week or month, with the answer by mail or to another program.
+                    <Empty title="No schedules yet">
+                        Run it every hour, day, week or month, with the answer sent by e-mail or to a webhook.
                     </Empty>
                 }
             />
@@ -124,7 +125,7 @@ function Schedules({
 }: {
     /** Which, as the API asks. */
     of: { prompt_id?: number; own?: boolean; status?: Schedule["status"] };
-    filters: ReactNode;
+    filters?: ReactNode;
     empty: ReactNode;
 }) {
     const may = useMay();
@@ -143,14 +144,14 @@ function Schedules({
                 }),
             ),
         {
-            done: ({ status }) => (status === "active" ? "It runs again when it is due next." : "Paused."),
+            done: ({ status }) => (status === "active" ? "Resumed. It runs when it is next due." : "Paused."),
             changes: [["schedules"]],
         },
     );
     const run = useAction(
         (schedule: Schedule) =>
             read(api.POST("/api/v1/prompts/schedules/{schedule_id}/run", { params: { path: path(schedule) } })),
-        { done: "It runs now.", changes: [["schedules"]] },
+        { done: "Started.", changes: [["schedules"]] },
     );
     return (
         <>
@@ -188,9 +189,9 @@ function Schedules({
                             </div>
                         ),
                     },
-                    { head: "Next", cell: (schedule) => <When at={schedule.next_run_at} never="—" /> },
+                    { head: "Next run", cell: (schedule) => <When at={schedule.next_run_at} never="—" /> },
                     {
-                        head: "State",
+                        head: "Status",
                         className: "break",
                         cell: (schedule) => (
                             <div style={{ minWidth: 150 }}>
@@ -224,7 +225,7 @@ function Schedules({
                                                     if (await run.start(schedule)) setLooked(schedule);
                                                 },
                                             },
-                                        own && { label: "Change…", run: () => setChanging(schedule) },
+                                        own && { label: "Edit…", run: () => setChanging(schedule) },
                                         mayStop &&
                                             schedule.status === "active" && {
                                                 label: "Pause",
@@ -274,7 +275,7 @@ function Schedules({
                     changes={[["schedules"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>The record of its runs goes with it; what they answered stays.</p>
+                    <p>Its run history is deleted with it. Answers are kept.</p>
                 </Deletion>
             )}
         </>
@@ -285,19 +286,19 @@ function Schedules({
 function told({ status, paused_reason, failures }: Schedule, isOwn: boolean): string {
     if (status === "active") {
         if (failures === 0) return "";
-        return failures === 1 ? "The last run failed." : `The last ${failures} runs failed; with ten it is paused.`;
+        return failures === 1 ? "The last run failed." : `The last ${failures} runs failed. After ten it is paused.`;
     }
     const [Who, who] = isOwn ? ["You", "you"] : ["Its owner", "its owner"];
     const why = {
-        by_hand: "Somebody paused it.",
+        by_hand: "Paused manually.",
         access_lost: `${Who} lost access to the organization or the workspace.`,
-        permission_lost: `${Who} lost a permission that it needs.`,
-        question_gone: `The question was deleted, or is not shown to ${who} any more.`,
-        source_gone: `A source of the question was deleted, or is not open to ${who} any more.`,
-        failing: "Ten runs failed, one after the other.",
-        handed_over: `Another member left it to ${who}; its webhook is gone.`,
+        permission_lost: `${Who} lost a permission it needs.`,
+        question_gone: `The question was deleted, or is no longer visible to ${who}.`,
+        source_gone: `A source was deleted, or is no longer open to ${who}.`,
+        failing: "Ten runs in a row failed.",
+        handed_over: `Another member handed it over to ${who}. Its webhook was removed.`,
     }[paused_reason ?? "by_hand"];
-    return isOwn ? why : `${why} Its owner alone resumes it.`;
+    return isOwn ? why : `${why} Only its owner can resume it.`;
 }
 
 function Heard({ of }: { of: Schedule["delivery"] }) {

@@ -94,7 +94,7 @@ export function TimingFields({
                         min={1}
                         max={31}
                         required
-                        hint="A month without it has it on its last day."
+                        hint="Shorter months use their last day."
                         value={draft.day}
                         onValue={(day) => set({ day })}
                         error={of("timing.day")}
@@ -102,7 +102,7 @@ export function TimingFields({
                 )}
                 {draft.every === "hour" ? (
                     <TextField
-                        label="At minute"
+                        label="Minute"
                         type="number"
                         min={0}
                         max={59}

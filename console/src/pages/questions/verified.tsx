@@ -14,22 +14,22 @@ export function VerifiedAnswers() {
     const one = (id: number) => ({ params: { path: { verified_pair_id: id } } });
     const confirm = useAction(
         (id: number) => read(api.POST("/api/v1/prompts/verified-pairs/{verified_pair_id}/verify", one(id))),
-        { done: "Confirmed. The question takes this SQL from now on.", changes: [["pairs"]] },
+        { done: "Confirmed. The question uses this SQL from now on.", changes: [["pairs"]] },
     );
     const remove = (id: number) => read(api.DELETE("/api/v1/prompts/verified-pairs/{verified_pair_id}", one(id)));
     const reject = useAction(remove, { done: "Rejected.", changes: [["pairs"]] });
     return (
-        <QuestionsPart lead="Once confirmed, the same question over the same sources takes this SQL, under the policies of whoever asks.">
+        <QuestionsPart lead="Questions with SQL that someone confirmed. Asked again over the same sources, they use it.">
             <List
                 name="Verified answers"
                 of={["pairs", status]}
                 filters={
                     <Filter
-                        label="State"
+                        label="Status"
                         value={status}
                         onValue={setStatus}
                         options={[
-                            ["candidate", "To be confirmed"],
+                            ["candidate", "To review"],
                             ["verified", "Verified"],
                         ]}
                     />
@@ -48,7 +48,9 @@ export function VerifiedAnswers() {
                         head: "Question and SQL",
                         cell: (pair) => (
                             <div className="stack tight" style={{ minWidth: 260 }}>
-                                <b className="strong break">{pair.question ?? "A question about more than you see"}</b>
+                                <b className="strong break">
+                                    {pair.question ?? "A question about data you cannot see"}
+                                </b>
                                 <pre className="code-block">{pair.query_text}</pre>
                                 <div className="row apart">
                                     <SourceNames ids={pair.data_source_ids} />
@@ -76,8 +78,8 @@ export function VerifiedAnswers() {
                     },
                 ]}
                 empty={
-                    <Empty title={status === "candidate" ? "Nothing to confirm" : "No verified answers yet"}>
-                        When somebody marks an answer as right, or corrects it, it waits here to be confirmed.
+                    <Empty title={status === "candidate" ? "Nothing to review" : "No verified answers yet"}>
+                        When someone marks an answer as right or corrects it, it waits here for review.
                     </Empty>
                 }
             />
@@ -88,7 +90,7 @@ export function VerifiedAnswers() {
                     changes={[["pairs"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>{deleting.question ? `“${deleting.question}”` : "Its question"} is planned anew from then on.</p>
+                    <p>{deleting.question ? `“${deleting.question}”` : "This question"} will be planned afresh.</p>
                 </Deletion>
             )}
         </QuestionsPart>

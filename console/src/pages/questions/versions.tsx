@@ -23,7 +23,7 @@ export function Versions({ id, latest }: { id: number; latest: string }) {
                     params: { path: { prompt_id: id, version } },
                 }),
             ),
-        { done: "It holds again.", changes },
+        { done: "This version is current again.", changes },
     );
     return (
         <List
@@ -45,9 +45,9 @@ export function Versions({ id, latest }: { id: number; latest: string }) {
             id={(each) => each.version}
             columns={[
                 { head: "Version", cell: (each) => each.version, numeric: true },
-                { head: "How", cell: (each) => <Badge>{words(each.change)}</Badge> },
+                { head: "Change", cell: (each) => <Badge>{words(each.change)}</Badge> },
                 {
-                    head: "What",
+                    head: "Content",
                     className: "break",
                     cell: (each) => (
                         <ul className="small" style={{ minWidth: 180 }}>

@@ -18,7 +18,7 @@ export function Words() {
         queryFn: () => read(api.GET("/api/v1/prompts/glossary")),
     });
     return (
-        <QuestionsPart lead="What your words mean in this workspace. They hold in every question that is asked here.">
+        <QuestionsPart lead="Your own terms, and what they mean in this workspace's questions.">
             <Loaded query={glossary}>
                 {(loaded) => <Glossary key={loaded.updated_at} terms={loaded.terms} updated={loaded.updated_at} />}
             </Loaded>
@@ -35,7 +35,7 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
         setTouched(true);
     };
     const save = useAction(() => read(api.PUT("/api/v1/prompts/glossary", { body: { terms: rows } })), {
-        done: "Saved; it holds from the next question on.",
+        done: "Saved. It applies from the next question.",
         changes: [["glossary"]],
         inline: true,
         onDone: () => setTouched(false),
@@ -43,7 +43,7 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
     if (!may("prompt.write"))
         return rows.length === 0 ? (
             <div className="card">
-                <Empty title="No words of your own" />
+                <Empty title="No terms yet" />
             </div>
         ) : (
             <Card flush>
@@ -72,22 +72,22 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
                         </span>
                     )}
                     <Button icon={<Plus size={15} />} onClick={() => change([...rows, { term: "", means: "" }])}>
-                        Add a word
+                        Add term
                     </Button>
                 </>
             }
         >
             <Card flush>
                 {rows.length === 0 ? (
-                    <Empty title="No words of your own">
-                        Say that clients are customers, or that revenue is the total amount of paid orders.
+                    <Empty title="No terms yet">
+                        Explain that clients are customers, or that revenue is the total amount of paid orders.
                     </Empty>
                 ) : (
                     <ul className="list">
                         {rows.map((row, index) => (
                             <li key={index} className="term">
                                 <TextField
-                                    label="Word"
+                                    label="Term"
                                     required
                                     placeholder="revenue"
                                     autoFocus={touched && row.term === "" && index === rows.length - 1}
@@ -106,7 +106,7 @@ function Glossary({ terms, updated }: { terms: Term[]; updated?: string | null }
                                 <Button
                                     kind="quiet"
                                     icon={<X size={16} />}
-                                    aria-label={`Remove ${row.term || "this word"}`}
+                                    aria-label={`Remove ${row.term || "this term"}`}
                                     onClick={() => change(rows.toSpliced(index, 1))}
                                 />
                             </li>

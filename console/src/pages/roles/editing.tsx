@@ -60,7 +60,7 @@ export function EditRole({
                     body: { name, description, permissions: held as never },
                 }),
             ),
-        { done: "Saved; it holds at once.", changes, inline: true },
+        { done: "Saved. It applies immediately.", changes, inline: true },
     );
     const clone = useAction(
         (called: string) =>
@@ -70,7 +70,7 @@ export function EditRole({
                     body: { name: called },
                 }),
             ),
-        { done: "Made.", changes, inline: true, onDone: () => void navigate({ to: "/roles" }) },
+        { done: "Created.", changes, inline: true, onDone: () => void navigate({ to: "/roles" }) },
     );
     return (
         <ActionForm
@@ -92,7 +92,7 @@ export function EditRole({
             {isSystem && (
                 <Note>
                     <div className="row apart">
-                        <span>Built-in roles stay as they are. Copy it to change it.</span>
+                        <span>Built-in roles cannot be changed. Copy this role to customize it.</span>
                         {may("role.create") && (
                             <Button small onClick={() => setCloning(true)}>
                                 Copy…
@@ -118,19 +118,19 @@ export function EditRole({
                 <Picker held={held} onHeld={setHeld} disabled={!isOwn} />
             </Card>
             {touched && isOwn && (
-                <Card title="What this would change">
+                <Card title="Effect of this change">
                     <Loaded query={impact}>
                         {(data) => (
                             <div className="stack tight">
                                 <p>
                                     {data.affected_count === 0
-                                        ? "Nobody is touched."
-                                        : `${data.affected_count} ${data.affected_count === 1 ? "person is" : "people are"} touched.`}{" "}
+                                        ? "Nobody is affected."
+                                        : `${data.affected_count} ${data.affected_count === 1 ? "person is" : "people are"} affected.`}{" "}
                                     {data.added.length > 0 && (
-                                        <span className="soft">Given: {data.added.join(", ")}. </span>
+                                        <span className="soft">Added: {data.added.join(", ")}. </span>
                                     )}
                                     {data.removed.length > 0 && (
-                                        <span className="soft">Taken: {data.removed.join(", ")}.</span>
+                                        <span className="soft">Removed: {data.removed.join(", ")}.</span>
                                     )}
                                 </p>
                                 <ul className="stack tight">
@@ -154,7 +154,7 @@ export function EditRole({
             )}
             {cloning && (
                 <NameDialog
-                    title="Copy this role"
+                    title="Copy role"
                     first={`${first} (copy)`}
                     action="Copy"
                     make={clone}
@@ -179,7 +179,7 @@ export function EditRole({
                     onClose={() => setDeleting(false)}
                 >
                     <SelectField
-                        label="Who holds it gets instead"
+                        label="Replace it with"
                         value={heir}
                         onValue={setHeir}
                         options={[

@@ -22,7 +22,7 @@ export function History({ id }: { id: number }) {
             {({ role: { assignment_history: events } }) =>
                 events.length === 0 ? (
                     <div className="card">
-                        <Empty title="Nobody has got or lost it yet" />
+                        <Empty title="No changes yet" />
                     </div>
                 ) : (
                     <>
@@ -43,7 +43,7 @@ export function History({ id }: { id: number }) {
                                         </Link>
                                     ),
                                 },
-                                { head: "What", cell: (event) => words(event.action) },
+                                { head: "Change", cell: (event) => words(event.action) },
                                 {
                                     head: "Where",
                                     cell: (event) =>
@@ -62,7 +62,7 @@ export function History({ id }: { id: number }) {
                             ]}
                         />
                         {events.length >= MOST && (
-                            <p className="small soft">The newest hundred. The audit log has all.</p>
+                            <p className="small soft">The latest hundred. The audit log has all of them.</p>
                         )}
                     </>
                 )

@@ -26,7 +26,7 @@ export function Holders({ id }: { id: number }) {
                     body: { user_id: Number(person), expires_at: midnight(until, 1) },
                 }),
             ),
-        { done: "Given.", changes },
+        { done: "Assigned.", changes },
     );
     const take = useAction(
         (assignment: number) =>
@@ -49,7 +49,7 @@ export function Holders({ id }: { id: number }) {
                 may("role.assign") && (
                     <>
                         <PersonChoice isCompact label="Person" none="Assign to…" value={person} onValue={setPerson} />
-                        <DayField label="until the end of" day={until} onDay={setUntil} />
+                        <DayField label="until" day={until} onDay={setUntil} />
                         <ActionButton small disabled={!person} action={give} on={undefined}>
                             Assign
                         </ActionButton>
@@ -90,7 +90,7 @@ export function Holders({ id }: { id: number }) {
                     ),
                 },
             ]}
-            empty={<Empty title="Nobody holds it yet" />}
+            empty={<Empty title="Not assigned to anyone yet" />}
         />
     );
 }

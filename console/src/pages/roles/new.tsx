@@ -30,7 +30,7 @@ export function NewRole() {
                     body: { name, description: description || undefined, permissions: held as never },
                 }),
             ),
-        { done: "Made.", changes: [["roles"]], inline: true, onDone: () => void navigate({ to: "/roles" }) },
+        { done: "Created.", changes: [["roles"]], inline: true, onDone: () => void navigate({ to: "/roles" }) },
     );
     const begin = (from: string) => {
         const template = templates.data?.templates.find((each) => `t:${each.key}` === from);
@@ -46,14 +46,14 @@ export function NewRole() {
         <Page title="New role" crumbs={<Link to="/roles">Roles</Link>}>
             <ActionForm
                 action={create}
-                submit="Make the role"
+                submit="Create role"
                 beside={
                     <Link className="button" to="/roles">
                         Cancel
                     </Link>
                 }
                 touched={name !== "" || description !== "" || held.length > 0}
-                what="This role is"
+                what="The role is"
             >
                 <Card>
                     <div className="form-grid">
@@ -72,7 +72,7 @@ export function NewRole() {
                             error={create.of("description")}
                         />
                         <SelectField
-                            label="Begin with"
+                            label="Start from"
                             defaultValue=""
                             onValue={begin}
                             options={[

@@ -31,7 +31,7 @@ export function RolePage() {
                 at={{ to: "/roles/$id", params: { id } }}
                 of={[
                     ["permissions", "Permissions"],
-                    ["people", "Who holds it"],
+                    ["people", "People"],
                     ["history", "History"],
                 ]}
                 open={tab}

@@ -13,7 +13,7 @@ export function RolesPage() {
     return (
         <Page
             title="Roles"
-            lead="What somebody may do, in the whole organization or in one workspace."
+            lead="What people may do, across the organization or in one workspace."
             actions={
                 may("role.create") && (
                     <Link className="button primary" to="/roles/new">

@@ -26,17 +26,17 @@ export function Addresses({ id }: { id: number }) {
         },
     });
     return (
-        <Card title="To enter there">
+        <Card title="Enter these there">
             <Loaded query={metadata}>
                 {(ours) => (
                     <div className="stack">
                         {(
                             [
-                                ["Metadata, and entity ID", ours.entity_id],
-                                ["ACS address", ours.acs_url],
-                                ["Logout address", ours.slo_url],
-                                ...(ours.redirect_uris ?? []).map((uri) => ["Redirect address", uri] as const),
-                                ["Back-channel logout address", ours.backchannel_logout_uri],
+                                ["Metadata URL and entity ID", ours.entity_id],
+                                ["ACS URL", ours.acs_url],
+                                ["Logout URL", ours.slo_url],
+                                ...(ours.redirect_uris ?? []).map((uri) => ["Redirect URL", uri] as const),
+                                ["Back-channel logout URL", ours.backchannel_logout_uri],
                             ] as const
                         ).map(([field, value]) => value && <ToPaste key={field + value} field={field} value={value} />)}
                     </div>

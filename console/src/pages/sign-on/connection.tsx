@@ -53,7 +53,7 @@ export function Connection({ provider }: { provider: Provider }) {
                 }),
             ),
         {
-            done: "Saved; the next sign-in sees it.",
+            done: "Saved. It applies from the next sign-in.",
             changes,
             inline: true,
             onDone: () => {
@@ -100,24 +100,24 @@ export function Connection({ provider }: { provider: Provider }) {
                                     <TextField label="Client ID" required {...field("client_id", provider.client_id)} />
                                     <PasswordField
                                         label="Client secret"
-                                        placeholder={provider.has_client_secret ? "stays as it is" : ""}
-                                        hint="Sealed, and shown to nobody."
+                                        placeholder={provider.has_client_secret ? "unchanged" : ""}
+                                        hint="Stored encrypted and never shown."
                                         {...field("client_secret", "")}
                                     />
                                     <TextField
                                         label="Scopes"
                                         span
-                                        hint="With spaces between them."
+                                        hint="Separate with spaces."
                                         {...field("scopes", provider.scopes.join(" "))}
                                     />
                                 </>
                             ) : (
                                 <>
                                     <TextField
-                                        label="Address of its metadata"
+                                        label="Metadata URL"
                                         type="url"
                                         span
-                                        hint="Read at once and every day, so that its next certificate is trusted before it is used."
+                                        hint="Read now and daily, so that a new certificate is trusted before it is used."
                                         {...field("metadata_url", provider.metadata_url)}
                                     />
                                     <TextField
@@ -127,24 +127,20 @@ export function Connection({ provider }: { provider: Provider }) {
                                         {...field("entity_id", provider.entity_id)}
                                     />
                                     <TextField
-                                        label="Sign-in address"
+                                        label="Sign-in URL"
                                         type="url"
                                         required
                                         {...field("sso_url", provider.sso_url)}
                                     />
-                                    <TextField
-                                        label="Logout address"
-                                        type="url"
-                                        {...field("slo_url", provider.slo_url)}
-                                    />
-                                    {pasted("metadata_xml", "New metadata (XML)", "In the place of what stands above.")}
-                                    {pasted("certificate", "Another certificate", "PEM; beside those that are there.")}
+                                    <TextField label="Logout URL" type="url" {...field("slo_url", provider.slo_url)} />
+                                    {pasted("metadata_xml", "New metadata (XML)", "Replaces the values above.")}
+                                    {pasted("certificate", "Add a certificate", "PEM. Added to the existing ones.")}
                                 </>
                             )}
                         </div>
                         <Choices
-                            legend="Mail domains that it signs in"
-                            hint="None chosen: all that are proved."
+                            legend="Mail domains"
+                            hint="None selected: all verified domains."
                             error={save.of("domains")}
                         >
                             <Loaded query={domains} lines={1}>
@@ -177,7 +173,7 @@ function Certificates({ provider, changes }: { provider: Provider; changes: unkn
                     body: { remove_certificates: [fingerprint] },
                 }),
             ),
-        { done: "Not trusted any more.", changes },
+        { done: "No longer trusted.", changes },
     );
     return (
         <Card title="Certificates" flush>

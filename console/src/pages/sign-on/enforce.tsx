@@ -9,8 +9,8 @@ import { Unsaved } from "../../ui/unsaved";
 
 const MODES = [
     ["off", "Off"],
-    ["warn", "Ask for it"],
-    ["required", "Require it"],
+    ["warn", "Recommended"],
+    ["required", "Required"],
 ] as const;
 
 export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
@@ -46,7 +46,7 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
                 api.POST("/api/v1/sso/enforcement/enforce/{organization_id}", { params: { path }, body: body(false) }),
             ),
         {
-            done: "Set; all Owners and Admins are told by mail.",
+            done: "Saved. All Owners and Admins are notified by e-mail.",
             changes: [["enforcement"], ["plan"]],
             inline: true,
             onDone: () => setTried(undefined),
@@ -68,20 +68,26 @@ export function Enforce({ status }: { status: Schemas["EnforcementStatus"] }) {
                     <SelectField label="Single sign-on" value={sso} onValue={change(setSso)} options={MODES} />
                     <SelectField label="Second factor" value={mfa} onValue={change(setMfa)} options={MODES} />
                     <TextField
-                        label="From"
+                        label="Starting"
                         type="datetime-local"
                         value={from}
                         onValue={change(setFrom)}
-                        hint="Empty: at once."
+                        hint="Leave empty to start now."
                     />
-                    <TextField label="Days of grace" type="number" min={0} value={grace} onValue={change(setGrace)} />
+                    <TextField
+                        label="Grace period in days"
+                        type="number"
+                        min={0}
+                        value={grace}
+                        onValue={change(setGrace)}
+                    />
                 </div>
                 {tried && (
                     <Note>
-                        People who lack something: {tried.affected_users}. Sessions that would end:{" "}
-                        {tried.sessions_to_end}. In force from <When at={tried.effective_at} />
+                        People not ready: {tried.affected_users}. Sessions that would end: {tried.sessions_to_end}. In
+                        force from <When at={tried.effective_at} />
                         {tried.exempt_user_ids.length > 0 &&
-                            `; ${tried.exempt_user_ids.length} exempt for the day the provider is down`}
+                            `; ${tried.exempt_user_ids.length} exempt in case the provider is down`}
                         .
                     </Note>
                 )}

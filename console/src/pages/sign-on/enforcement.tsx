@@ -36,7 +36,7 @@ export function Enforcement() {
     return (
         <Page
             title="Enforcement"
-            lead="From asking for single sign-on and second factors to requiring them, step by step, with a way back in."
+            lead="Roll out single sign-on and two-factor step by step, without locking anyone out."
             narrow
         >
             <Loaded query={plan}>
@@ -46,7 +46,7 @@ export function Enforcement() {
                         style={{ display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(140px, 1fr))" }}
                     >
                         <div className="stat">
-                            <b>{Math.round(data.readiness_percent)} %</b>
+                            <b>{Math.round(data.readiness_percent)}%</b>
                             <span>ready</span>
                         </div>
                         <div className="stat">
@@ -55,18 +55,18 @@ export function Enforcement() {
                         </div>
                         <div className="stat">
                             <b>{data.users_with_mfa}</b>
-                            <span>with a second factor</span>
+                            <span>with two-factor</span>
                         </div>
                         <div className="stat">
                             <b>{data.users_password_only}</b>
-                            <span>with a password alone</span>
+                            <span>password only</span>
                         </div>
                     </div>
                 )}
             </Loaded>
             {plan.data && plan.data.blockers.length > 0 && (
                 <Note tone="warn">
-                    <b>Before this can be enforced</b>
+                    <b>Before you can enforce this</b>
                     <ul>
                         {plan.data.blockers.map((blocker) => (
                             <li key={blocker.code}>{blocker.detail}</li>
@@ -99,7 +99,7 @@ export function Enforcement() {
             )}
             <Notices />
             {plan.data && plan.data.users_pending.length > 0 && (
-                <Card title="Who is not ready" flush>
+                <Card title="People not ready" flush>
                     <ul className="list">
                         {plan.data.users_pending.map((person) => (
                             <li key={person.user_id}>
@@ -135,7 +135,7 @@ function Notices() {
                     params: { path, query: { notification_type: kind } },
                 }),
             ),
-        { done: (answer) => `Mails on their way: ${answer.notifications_sent}.` },
+        { done: (answer) => `E-mails sent: ${answer.notifications_sent}.` },
     );
     const report = useAction(
         async () =>
@@ -152,16 +152,16 @@ function Notices() {
         { done: "Downloaded." },
     );
     return (
-        <Card title="Tell people">
+        <Card title="Notify people">
             <div className="row">
                 <ActionButton action={notify} on="mfa_setup">
-                    Ask for a second factor
+                    Ask to set up two-factor
                 </ActionButton>
                 <ActionButton action={notify} on="sso_migration">
                     Ask to use single sign-on
                 </ActionButton>
                 <ActionButton action={notify} on="enforcement_warning">
-                    Warn of the requirement
+                    Announce the requirement
                 </ActionButton>
                 <ActionButton action={report} on={undefined}>
                     Download the report

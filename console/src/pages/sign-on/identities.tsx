@@ -40,9 +40,12 @@ export function Identities({ id }: { id: number }) {
                             </Link>
                         ),
                     },
-                    { head: "Subject there", cell: (each) => <code className="break small">{each.subject}</code> },
+                    {
+                        head: "Subject at the provider",
+                        cell: (each) => <code className="break small">{each.subject}</code>,
+                    },
                     { head: "Groups", cell: (each) => each.groups.join(", ") || "—" },
-                    { head: "Last in", cell: (each) => <When at={each.last_login_at} /> },
+                    { head: "Last sign-in", cell: (each) => <When at={each.last_login_at} /> },
                     {
                         head: "",
                         cell: (each) => (
@@ -52,7 +55,11 @@ export function Identities({ id }: { id: number }) {
                         ),
                     },
                 ]}
-                empty={<Empty title="Nobody yet" />}
+                empty={
+                    <Empty title="No linked people yet">
+                        People are linked at their first sign-in with this provider.
+                    </Empty>
+                }
             />
         </section>
     );

@@ -18,7 +18,7 @@ type Usual = readonly [name: string, of?: string];
 /** What the server reads itself; every other name is an attribute of the member. */
 const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, readonly Usual[]> }> = {
     email: {
-        what: "The address that accounts are found by.",
+        what: "The address accounts are matched by.",
         usual: {
             oidc: [
                 ["email"],
@@ -34,12 +34,12 @@ const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, read
         },
     },
     email_verified: {
-        what: "Whether the provider vouches for the address.",
+        what: "Whether the provider has verified the address.",
         kind: "oidc",
         usual: { oidc: [["email_verified"], ["xms_edov", "Microsoft Entra ID"]], saml: [] },
     },
     name: {
-        what: "What people are called.",
+        what: "The full name.",
         usual: {
             oidc: [["name"], ["nickname"]],
             saml: [
@@ -50,7 +50,7 @@ const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, read
         },
     },
     first_name: {
-        what: "With the last name, where there is no whole one.",
+        what: "Used with the last name if there is no full name.",
         usual: {
             oidc: [["given_name"]],
             saml: [
@@ -62,7 +62,7 @@ const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, read
         },
     },
     last_name: {
-        what: "With the first name, where there is no whole one.",
+        what: "Used with the first name if there is no full name.",
         usual: {
             oidc: [["family_name"]],
             saml: [
@@ -74,7 +74,7 @@ const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, read
         },
     },
     groups: {
-        what: "What gives roles, below.",
+        what: "Used for the roles below.",
         usual: {
             oidc: [["groups"], ["roles", "Microsoft Entra ID"], ["realm_access.roles", "Keycloak"]],
             saml: [
@@ -86,7 +86,7 @@ const READ: Record<string, { what: string; kind?: Kind; usual: Record<Kind, read
         },
     },
     subject: {
-        what: "What people are known by, in place of the NameID; it must stay.",
+        what: "Identifies people instead of the NameID. It must never change.",
         kind: "saml",
         usual: {
             oidc: [],
@@ -127,15 +127,15 @@ export function AttributeMapping({ provider, offered }: { provider: Provider; of
         if (ours === "email" && kind === "oidc" && theirs && theirs !== "email")
             return "Map email_verified as well: the usual claim speaks of the usual address alone.";
         const entry = standing(ours);
-        if (entry?.kind && entry.kind !== kind) return "Nothing reads it here: it is for the other protocol.";
+        if (entry?.kind && entry.kind !== kind) return "Not used by this protocol.";
         return entry?.what ?? (ours && `Policies name it current_user_${ours}.`);
     };
     const save = useProviderChange(provider.id);
     return (
         <Mapping
-            title="What is what"
+            title="Attribute mapping"
             lead={
-                "Where nothing is said, the usual names are looked for." +
+                "Attributes without a mapping use the usual names." +
                 (kind === "oidc" ? " A dot leads into an object: realm_access.roles." : "")
             }
             field="attribute_mapping"
@@ -144,13 +144,13 @@ export function AttributeMapping({ provider, offered }: { provider: Provider; of
             what="attributes"
             add="Add an attribute"
             twice="is mapped already"
-            empty="The usual names alone"
+            empty="Only the usual names"
             value={String}
         >
             {({ row: [ours, theirs], index, change, error, isNew }) => (
                 <>
                     <TextField
-                        label="Of the person"
+                        label="RiverGen attribute"
                         required
                         autoFocus={isNew}
                         spellCheck={false}
@@ -169,7 +169,7 @@ export function AttributeMapping({ provider, offered }: { provider: Provider; of
                         ))}
                     </datalist>
                     <TextField
-                        label={kind === "saml" ? "Attribute of the provider" : "Claim of the provider"}
+                        label={kind === "saml" ? "Provider attribute" : "Provider claim"}
                         required
                         className="mono"
                         spellCheck={false}
@@ -195,7 +195,7 @@ export function GroupMapping({ provider }: { provider: Provider }) {
     const save = useProviderChange(provider.id);
     return (
         <RolesByGroups
-            lead="At each sign-in. A role that a group gave goes when the group does."
+            lead="Applied at each sign-in. A role that came from a group goes when the group does."
             held={provider.group_role_mapping}
             save={(next) => save({ group_role_mapping: next as never })}
         />
@@ -235,7 +235,7 @@ export function RolesByGroups({
             what="groups"
             add="Add a group"
             twice="has a role already"
-            empty="No group gives a role"
+            empty="No group roles yet"
             value={Number}
         >
             {({ row: [group, role], change, error, isNew }) => (

@@ -75,7 +75,7 @@ export function Provider() {
                         <Card>
                             <Facts
                                 of={[
-                                    ["State", <Status key="state" value={loaded.status} />],
+                                    ["Status", <Status key="state" value={loaded.status} />],
                                     ["Kind", loaded.provider_type === "saml" ? "SAML 2.0" : "OpenID Connect"],
                                     [
                                         loaded.provider_type === "saml" ? "Entity id" : "Issuer",
@@ -86,13 +86,16 @@ export function Provider() {
                                     loaded.client_id
                                         ? ["Client id", <code key="client">{loaded.client_id}</code>]
                                         : null,
-                                    ["Mail domains", loaded.domains.join(", ") || "All that are proved"],
+                                    ["Mail domains", loaded.domains.join(", ") || "All verified domains"],
                                     loaded.certificate_expires_at
-                                        ? ["Certificate until", <When key="cert" at={loaded.certificate_expires_at} />]
+                                        ? [
+                                              "Certificate valid until",
+                                              <When key="cert" at={loaded.certificate_expires_at} />,
+                                          ]
                                         : null,
                                     loaded.metadata_url
                                         ? [
-                                              "Follows",
+                                              "Metadata URL",
                                               <code key="metadata" className="break">
                                                   {loaded.metadata_url}
                                               </code>,
@@ -106,8 +109,8 @@ export function Provider() {
                         {may("sso.manage") && (
                             <>
                                 <Connection provider={loaded} />
-                                <Step number={1} title="Test what it says of itself" done={loaded.last_test_succeeded}>
-                                    <p className="soft">Reads its documents and keys, and signs nobody in.</p>
+                                <Step number={1} title="Test the configuration" done={loaded.last_test_succeeded}>
+                                    <p className="soft">Reads its documents and keys without signing anyone in.</p>
                                     {results && (
                                         <Note tone={results.errors.length > 0 ? "bad" : "good"}>
                                             <ul className="steps">
@@ -139,9 +142,9 @@ export function Provider() {
                                         </ActionButton>
                                     </div>
                                 </Step>
-                                <Step number={2} title="Go the whole way once">
+                                <Step number={2} title="Try a full sign-in">
                                     <p className="soft">
-                                        In a new tab you sign in there, and see what it says of you, which roles that
+                                        Sign in with the provider in a new tab and see what it sends, which roles that
                                         gives, and what would have happened.
                                     </p>
                                     <div>
@@ -150,17 +153,17 @@ export function Provider() {
                                         </ActionButton>
                                     </div>
                                 </Step>
-                                <Step number={3} title="Who comes in, and as what">
+                                <Step number={3} title="Access">
                                     <Check
-                                        label="Make members of people who come for the first time"
+                                        label="Add people as members at their first sign-in"
                                         checked={loaded.jit_provisioning}
                                         disabled={update.busy}
                                         onChange={(event) => update.start({ jit_provisioning: event.target.checked })}
                                     />
                                     {loaded.provider_type === "saml" && (
                                         <Check
-                                            label="Let people come in from its own portal"
-                                            hint="Without having asked for it here first (IdP-initiated). Others may then send somebody in as themselves."
+                                            label="Allow sign-in from the provider's portal"
+                                            hint="IdP-initiated sign-in. It makes login CSRF possible: someone may be signed in to an account that is not theirs."
                                             checked={loaded.allow_idp_initiated}
                                             disabled={update.busy}
                                             onChange={(event) =>
@@ -169,7 +172,7 @@ export function Provider() {
                                         />
                                     )}
                                     <SelectField
-                                        label="Their role"
+                                        label="Role for new members"
                                         value={String(loaded.default_role_id ?? "")}
                                         disabled={update.busy}
                                         onValue={(value) =>
@@ -188,7 +191,7 @@ export function Provider() {
                                 <Identities id={Number(id)} />
                                 <Card title="Remove">
                                     <div className="row apart">
-                                        <p className="soft">Nobody comes in by it any more.</p>
+                                        <p className="soft">Nobody can sign in with it any more.</p>
                                         <Button kind="danger" onClick={() => setDeleting(true)}>
                                             Remove…
                                         </Button>
@@ -207,7 +210,7 @@ export function Provider() {
                                 onDone={() => void navigate({ to: "/sso" })}
                                 onClose={() => setDeleting(false)}
                             >
-                                <p>Links between people and this provider are lost.</p>
+                                <p>The links between people and this provider are deleted.</p>
                             </Deletion>
                         )}
                     </>

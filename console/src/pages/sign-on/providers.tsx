@@ -13,15 +13,12 @@ export function Providers() {
     const may = useMay();
     const domains = useProvedDomains();
     return (
-        <Page
-            title="Single sign-on"
-            lead="Your people sign in at your own identity provider, and come with their groups."
-        >
+        <Page title="Single sign-on" lead="People sign in with your identity provider and bring their groups.">
             {domains.data?.length === 0 && (
                 <Note tone="warn">
-                    A provider signs in people of the mail domains that you have verified.{" "}
+                    A provider can only sign in people of mail domains you have verified.{" "}
                     <Link to="/organization" search={{ tab: "domains" }}>
-                        Verify one first
+                        Verify a domain
                     </Link>
                     .
                 </Note>
@@ -49,9 +46,9 @@ export function Providers() {
                         head: "Kind",
                         cell: (each) => <Badge>{each.provider_type === "saml" ? "SAML" : "OpenID Connect"}</Badge>,
                     },
-                    { head: "State", cell: (each) => <Status value={each.status} /> },
+                    { head: "Status", cell: (each) => <Status value={each.status} /> },
                     {
-                        head: "Tested",
+                        head: "Last tested",
                         cell: (each) => (
                             <span className="row">
                                 <When at={each.last_tested_at} />
@@ -65,15 +62,11 @@ export function Providers() {
                     },
                     { head: "Sign-ins", cell: (each) => count(each.login_count), numeric: true },
                 ]}
-                empty={
-                    <Empty title="No identity provider yet">
-                        Choose yours below: you are told step by step what to enter where.
-                    </Empty>
-                }
+                empty={<Empty title="No identity providers yet">Choose yours below and follow the steps.</Empty>}
             />
             {may("sso.manage") && (
                 <section className="stack tight">
-                    <h2>Connect one</h2>
+                    <h2>Connect an identity provider</h2>
                     <div
                         style={{
                             display: "grid",

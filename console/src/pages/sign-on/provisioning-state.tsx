@@ -11,16 +11,16 @@ export function ProvisioningState({ provider, state }: { provider: number; state
     const sync = useAction(
         (type: "full" | "incremental") =>
             read(api.POST("/api/v1/sso/scim/sync", { body: { provider_id: provider, sync_type: type } })),
-        { done: "Begun.", changes: [["scim", provider]] },
+        { done: "Started.", changes: [["scim", provider]] },
     );
     const last = state.last_sync;
     return (
         <>
-            <Card title="How it is doing">
+            <Card title="Status">
                 <div className="stack">
                     <Facts
                         of={[
-                            ["People by it", `${state.provisioned_users} (${state.active_users} active)`],
+                            ["Provisioned people", `${state.provisioned_users} (${state.active_users} active)`],
                             ["Last request", <When key="last" at={state.last_request_at} />],
                             [
                                 "Last reconciliation",
@@ -33,13 +33,13 @@ export function ProvisioningState({ provider, state }: { provider: number; state
                                     "never"
                                 ),
                             ],
-                            last ? ["People that it changed", last.users_changed] : null,
+                            last ? ["People changed", last.users_changed] : null,
                         ]}
                     />
                     {last && last.conflicts.length > 0 && (
                         <Note tone="warn">
-                            <b>Left as it is</b>
-                            <ul aria-label="Left as it is">
+                            <b>Unchanged</b>
+                            <ul aria-label="Unchanged">
                                 {last.conflicts.map((each, index) => (
                                     <li key={index} className="break">
                                         {each.user_id != null && (
@@ -58,7 +58,7 @@ export function ProvisioningState({ provider, state }: { provider: number; state
                     )}
                     <div className="form-end">
                         <ActionButton action={sync} on="incremental">
-                            Reconcile what changed
+                            Reconcile changes
                         </ActionButton>
                         <ActionButton action={sync} on="full">
                             Reconcile all
@@ -67,16 +67,16 @@ export function ProvisioningState({ provider, state }: { provider: number; state
                 </div>
             </Card>
             {state.recent_errors.length > 0 && (
-                <Card title="Requests that were refused lately" flush>
+                <Card title="Recently rejected requests" flush>
                     <Table
-                        name="Refused requests"
+                        name="Rejected requests"
                         items={state.recent_errors.map((fault, index) => ({ ...fault, index }))}
                         id={(fault) => fault.index}
                         columns={[
                             { head: "Request", cell: (fault) => <code className="break">{fault.request}</code> },
                             { head: "Status", numeric: true, cell: (fault) => fault.status },
                             {
-                                head: "Why",
+                                head: "Reason",
                                 className: "small break",
                                 cell: (fault) =>
                                     fault.scim_type ? `${words(fault.scim_type)}: ${fault.detail}` : fault.detail,

@@ -68,7 +68,7 @@ export function Scim() {
     return (
         <Page
             title="Provisioning"
-            lead="Your identity provider pushes people and groups here (SCIM 2.0): who joins is here, who leaves is out."
+            lead="Your identity provider creates and removes people and groups here automatically (SCIM 2.0)."
             narrow
         >
             {providers.error ? (
@@ -99,7 +99,7 @@ export function Scim() {
                     {token && (
                         <Note tone="good">
                             <div className="stack tight">
-                                <b>The bearer token. It is shown this once.</b>
+                                <b>Bearer token. It is shown only once.</b>
                                 <Copyable text={token} label="token" />
                             </div>
                         </Note>
@@ -107,9 +107,9 @@ export function Scim() {
                     {scim.error && !isOff ? (
                         <Problem error={scim.error} retry={() => scim.refetch()} />
                     ) : isOff ? (
-                        <Card title="Switch it on">
+                        <Card title="Set up SCIM">
                             <div className="stack">
-                                <p className="soft">You get an address and a token to enter at your provider.</p>
+                                <p className="soft">You get a base URL and a token to enter at your provider.</p>
                                 <div>
                                     <ActionButton kind="primary" action={configure} on={{ enabled: true }}>
                                         Switch on
@@ -127,7 +127,7 @@ export function Scim() {
                             >
                                 <div className="stack">
                                     <div className="stack tight" style={{ gap: 4 }}>
-                                        <span className="label">Base address</span>
+                                        <span className="label">Base URL</span>
                                         <Copyable text={scim.data.config.base_url} label="address" />
                                     </div>
                                     <Facts
@@ -148,7 +148,7 @@ export function Scim() {
                                         ]}
                                     />
                                     <SelectField
-                                        label="Role of people who come by it"
+                                        label="Role for provisioned people"
                                         disabled={!may("scim.manage") || configure.busy}
                                         value={String(scim.data.config.default_role_id ?? "")}
                                         onValue={(value) =>
@@ -166,13 +166,13 @@ export function Scim() {
                                             {scim.data.config.enabled && (
                                                 <>
                                                     <Filter
-                                                        label="How long a new token is good"
+                                                        label="Validity of a new token"
                                                         value={days}
                                                         onValue={setDays}
                                                         options={[
-                                                            ["", "Good until revoked"],
-                                                            ["90", "Good for 90 days"],
-                                                            ["365", "Good for a year"],
+                                                            ["", "Until revoked"],
+                                                            ["90", "90 days"],
+                                                            ["365", "1 year"],
                                                         ]}
                                                     />
                                                     <ActionButton
@@ -183,13 +183,13 @@ export function Scim() {
                                                             expires_in_days: lifetime,
                                                         }}
                                                     >
-                                                        New token, the old one for a day
+                                                        New token, keep the old one for a day
                                                     </ActionButton>
                                                     <ActionButton
                                                         action={configure}
                                                         on={{ rotate_token: true, expires_in_days: lifetime }}
                                                     >
-                                                        New token at once
+                                                        Replace the token now
                                                     </ActionButton>
                                                 </>
                                             )}
@@ -207,7 +207,7 @@ export function Scim() {
                             {may("scim.manage") && (
                                 <RolesByGroups
                                     key={provider}
-                                    lead="Groups that are pushed, by their names or their external ids."
+                                    lead="Pushed groups, by name or external ID."
                                     held={scim.data.config.group_role_mapping}
                                     save={async (next) => {
                                         await change({ group_role_mapping: next });

@@ -48,7 +48,7 @@ export function Setup() {
                 }),
             ),
         {
-            done: "Registered; now test it.",
+            done: "Registered. Test it next.",
             changes: [["providers"]],
             inline: true,
             onDone: (answer) => void navigate({ to: "/sso/$id", params: { id: String(answer.provider.id) } }),
@@ -108,7 +108,7 @@ export function Setup() {
                             </ol>
                         </Step>
                         {data.values.length > 0 && (
-                            <Step number={2} title="Enter there">
+                            <Step number={2} title="Enter at your provider">
                                 {data.values.map((value) => (
                                     <ToPaste key={value.field + value.value} {...value} />
                                 ))}
@@ -116,29 +116,29 @@ export function Setup() {
                         )}
                         <Step
                             number={data.values.length > 0 ? 3 : 2}
-                            title={data.values.length > 0 ? "And here" : "Enter here"}
+                            title={data.values.length > 0 ? "Enter here" : "Enter here"}
                         >
                             <ActionForm
                                 action={create}
                                 submit="Register as inactive"
                                 touched={Object.values(values).some(Boolean)}
-                                what="This provider is"
+                                what="The provider is"
                             >
                                 <div className="form-grid">
                                     {field("name", "Name", { placeholder: label })}
                                     {isSaml ? (
                                         <>
-                                            {field("metadata_url", "Address of its metadata", { type: "url" })}
-                                            {pasted("metadata_xml", "Or its metadata (XML)")}
+                                            {field("metadata_url", "Metadata URL", { type: "url" })}
+                                            {pasted("metadata_xml", "Or metadata (XML)")}
                                             <details className="span">
-                                                <summary className="label">Or by hand</summary>
+                                                <summary className="label">Enter manually</summary>
                                                 <div className="form-grid" style={{ marginTop: 10 }}>
-                                                    {field("entity_id", "Its entity ID", { span: true })}
-                                                    {field("sso_url", "Its sign-in address", {
+                                                    {field("entity_id", "Entity ID", { span: true })}
+                                                    {field("sso_url", "Sign-in URL", {
                                                         type: "url",
                                                         span: true,
                                                     })}
-                                                    {pasted("certificate", "Its certificate (PEM)")}
+                                                    {pasted("certificate", "Certificate (PEM)")}
                                                 </div>
                                             </details>
                                         </>

@@ -5,17 +5,17 @@ import { Facts } from "../../ui/basics";
 
 const PARTS = [
     ["filters", "filters"],
-    ["projections", "choice of columns"],
+    ["projections", "column selection"],
     ["limits", "limits"],
     ["sorting", "sorting"],
     ["aggregates", "totals"],
-    ["joins", "joins of its own tables"],
+    ["joins", "joins within the source"],
 ] as const;
 
 const SIDES: Record<string, string> = {
     itself: "The real product",
-    emulator: "An emulator made by others",
-    stand_in: "A stand-in made after its documentation",
+    emulator: "A third-party emulator",
+    stand_in: "A stand-in built from its documentation",
 };
 
 export function Capabilities({
@@ -30,8 +30,8 @@ export function Capabilities({
     return (
         <Facts
             of={[
-                abilities && ["In the source", own.join(", ") || "nothing"],
-                abilities && rest.length > 0 && ["In RiverGen", rest.join(", ")],
+                abilities && ["Runs in the source", own.join(", ") || "nothing"],
+                abilities && rest.length > 0 && ["Runs in RiverGen", rest.join(", ")],
                 verification && ["Tested with", SIDES[verification.with] ?? verification.with],
                 verification && ["Version", verification.against],
             ]}

@@ -9,7 +9,7 @@ export function Changes({ id }: { id: string }) {
     return (
         <div className="stack">
             <List
-                name="Changes of tables and columns"
+                name="Schema changes"
                 of={["drift", id]}
                 load={async ({ page, size }) => {
                     const answer = await read(
@@ -31,26 +31,26 @@ export function Changes({ id }: { id: string }) {
                             </code>
                         ),
                     },
-                    { head: "Was", cell: (change) => change.was ?? "—" },
-                    { head: "Became", cell: (change) => change.became ?? "—" },
+                    { head: "Before", cell: (change) => change.was ?? "—" },
+                    { head: "After", cell: (change) => change.became ?? "—" },
                     {
                         head: "Effect",
                         cell: (change) =>
                             change.closes_table ? (
                                 <Badge tone="bad">Closes the table</Badge>
                             ) : change.policies.length > 0 ? (
-                                <Badge tone="warn">{change.policies.length} policies name it</Badge>
+                                <Badge tone="warn">{change.policies.length} policies refer to it</Badge>
                             ) : (
                                 "—"
                             ),
                     },
                     { head: "When", cell: (change) => <When at={change.detected_at} /> },
                 ]}
-                empty={<Empty title="No changes">Since its tables were first read they have stayed as they are.</Empty>}
+                empty={<Empty title="No schema changes">Its tables have not changed since they were first read.</Empty>}
             />
-            <h2>Readings of its tables</h2>
+            <h2>Schema refreshes</h2>
             <List
-                name="Readings"
+                name="Schema refreshes"
                 of={["discoveries", id]}
                 size={10}
                 load={async ({ page, size }) => {
@@ -63,14 +63,14 @@ export function Changes({ id }: { id: string }) {
                 }}
                 id={(run) => run.id}
                 columns={[
-                    { head: "Began", cell: (run) => <When at={run.started_at} /> },
-                    { head: "State", cell: (run) => <Status value={run.state} /> },
-                    { head: "By", cell: (run) => words(run.origin) },
+                    { head: "Started", cell: (run) => <When at={run.started_at} /> },
+                    { head: "Status", cell: (run) => <Status value={run.state} /> },
+                    { head: "Trigger", cell: (run) => words(run.origin) },
                     { head: "Tables", cell: (run) => count(run.total_tables), numeric: true },
                     { head: "Columns", cell: (run) => count(run.total_columns), numeric: true },
                     { head: "Changes", cell: (run) => count(run.changes), numeric: true },
                 ]}
-                empty={<Empty title="Not read yet" />}
+                empty={<Empty title="Not refreshed yet" />}
             />
         </div>
     );

@@ -39,7 +39,7 @@ export function Connect() {
                     </Card>
                 </div>
             ) : (
-                <Empty title="There is no such kind of source" />
+                <Empty title="Unknown kind of source" />
             )}
         </Page>
     );
@@ -139,12 +139,12 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
             beside={
                 made !== undefined && (
                     <Link className="button" to="/sources/$id" params={{ id: String(made) }}>
-                        Leave it as it is
+                        Discard the changes
                     </Link>
                 )
             }
             touched={touched}
-            what="What you entered is"
+            what="Your entries are"
         >
             <Card>
                 <div className="stack">
@@ -159,7 +159,7 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
                     {offersTunnel && <Tunnel values={values} onValues={change} error={connect.of} />}
                 </div>
             </Card>
-            <Card title="What people see">
+            <Card title="Name">
                 <div className="form-grid">
                     <TextField
                         label="Name"
@@ -183,7 +183,7 @@ function ConnectForm({ kind }: { kind: Schemas["DataSourceTypeInfo"] }) {
                     <div className="span">
                         <Check
                             label="Only in this workspace"
-                            hint="Otherwise people of all workspaces reach it, as far as their roles go."
+                            hint="Otherwise all workspaces can use it, as far as their roles allow."
                             checked={onlyHere}
                             onChange={(event) => {
                                 setOnlyHere(event.target.checked);

@@ -23,7 +23,7 @@ export function Credentials({ source, form }: { source: number; form: JsonSchema
                 }),
             ),
         {
-            done: "They work, and have taken the place of the old ones.",
+            done: "The new credentials work and are in use.",
             changes: [["source", String(source)], ["sources"]],
             inline: true,
             onDone: () => setValues({}),
@@ -32,15 +32,15 @@ export function Credentials({ source, form }: { source: number; form: JsonSchema
     const touched = Object.keys(values).length > 0;
     if (offered.length === 0) return null;
     return (
-        <Card title="Change the credentials without a gap">
+        <Card title="Rotate credentials">
             <ActionForm
                 action={rotate}
-                submit="Try and change"
+                submit="Test and rotate"
                 disabled={!touched}
                 touched={touched}
                 what="The credentials are"
             >
-                <p className="soft">The new ones are tried first. Where they do not work, the old ones stay.</p>
+                <p className="soft">The new credentials are tested first. If they fail, the old ones stay in use.</p>
                 <SchemaForm
                     schema={{ properties: Object.fromEntries(offered) }}
                     required={offered.map(([name]) => name).filter((name) => name === "password")}

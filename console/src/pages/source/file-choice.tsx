@@ -47,7 +47,7 @@ export function FileChoice({
             />
             {(files.data?.items.length ?? 0) > 0 && (
                 <label className="field">
-                    <span className="label">Or one that is here already</span>
+                    <span className="label">Or an uploaded file</span>
                     <select
                         value=""
                         onChange={(event) => {

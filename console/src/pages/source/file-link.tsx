@@ -21,7 +21,8 @@ export function FileLink({ source }: { source: number }) {
             <div className="stack tight">
                 <Copyable text={link.url} label="link" />
                 <p className="small soft">
-                    Good until <When at={link.expires_at} />, for whoever has it. It can be revoked under Files, Links.
+                    Valid until <When at={link.expires_at} />
+                    for anyone who has it. Revoke it under Files, Links.
                 </p>
             </div>
         );
@@ -30,7 +31,7 @@ export function FileLink({ source }: { source: number }) {
             {make.error !== undefined && <Problem error={make.error} />}
             <div>
                 <ActionButton small action={make} on={undefined}>
-                    Make a link to its file
+                    Create a link to its file
                 </ActionButton>
             </div>
         </div>

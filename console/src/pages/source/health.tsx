@@ -28,7 +28,7 @@ export function Health({ id }: { id: string }) {
                                 <b>
                                     {data.uptime_percentage == null
                                         ? "—"
-                                        : `${Math.round(data.uptime_percentage * 10) / 10} %`}
+                                        : `${Math.round(data.uptime_percentage * 10) / 10}%`}
                                 </b>
                                 <span>of checks passed</span>
                             </div>
@@ -38,7 +38,7 @@ export function Health({ id }: { id: string }) {
                                         ? "—"
                                         : `${Math.round(data.avg_response_time_ms)} ms`}
                                 </b>
-                                <span>on average</span>
+                                <span>average response</span>
                             </div>
                             <div className="stat">
                                 <b>{data.failure_count_24h}</b>
@@ -51,7 +51,7 @@ export function Health({ id }: { id: string }) {
                                 <span>next check</span>
                             </div>
                         </div>
-                        <Card title="What it can do">
+                        <Card title="Capabilities">
                             <Capabilities abilities={data.abilities} verification={data.verification} />
                         </Card>
                         <Card title="Checks" flush>
@@ -72,10 +72,10 @@ export function Health({ id }: { id: string }) {
                                 id={(check) => check.checked_at}
                                 columns={[
                                     { head: "When", cell: (check) => <When at={check.checked_at} /> },
-                                    { head: "State", cell: (check) => <Status value={check.status} /> },
-                                    { head: "By", cell: (check) => words(check.origin) },
+                                    { head: "Status", cell: (check) => <Status value={check.status} /> },
+                                    { head: "Trigger", cell: (check) => words(check.origin) },
                                     {
-                                        head: "Took",
+                                        head: "Duration",
                                         numeric: true,
                                         cell: (check) =>
                                             check.response_time_ms == null ? "—" : `${check.response_time_ms} ms`,

@@ -4,11 +4,11 @@ import type { Schemas } from "../../api/client";
 import { TextField } from "../../ui/basics";
 
 const LIMITS = [
-    ["connection_timeout", "Seconds until a connection stands"],
-    ["query_timeout", "Seconds for a query"],
-    ["max_retries", "Tries after a lost connection"],
-    ["connection_pool_size", "Connections at once"],
-    ["schema_refresh_interval", "Seconds until its tables are read again"],
+    ["connection_timeout", "Connection timeout, seconds"],
+    ["query_timeout", "Query timeout, seconds"],
+    ["max_retries", "Retries after a lost connection"],
+    ["connection_pool_size", "Maximum connections"],
+    ["schema_refresh_interval", "Schema refresh interval, seconds"],
 ] as const;
 
 /** Those that were changed, as they are typed. */

@@ -73,7 +73,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                             error={save.of("description")}
                         />
                         <SelectField
-                            label="State"
+                            label="Status"
                             value={status ?? source.status}
                             onValue={setStatus}
                             options={[...new Set([source.status, "active", "inactive", "maintenance"])].map(
@@ -82,7 +82,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                         />
                         <div className="span">
                             <Check
-                                label="Read its tables again by itself"
+                                label="Refresh its tables automatically"
                                 checked={refresh}
                                 onChange={(event) => setRefresh(event.target.checked)}
                             />
@@ -95,7 +95,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                             of={[
                                 source.host
                                     ? [
-                                          "Now at",
+                                          "Current",
                                           `${source.host}${source.port ? `:${source.port}` : ""}${source.database_name ? ` / ${source.database_name}` : ""}`,
                                       ]
                                     : null,
@@ -113,7 +113,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                             ]}
                         />
                         {source.file_path && <FileLink source={source.id} />}
-                        <p className="soft">What you leave empty stays as it is. Secrets are never shown.</p>
+                        <p className="soft">Leave a field empty to keep its value. Secrets are never shown.</p>
                         {kind ? (
                             <SchemaForm
                                 schema={kind.form as unknown as JsonSchema}
@@ -128,7 +128,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                     </div>
                 </Card>
                 <details className="card pad">
-                    <summary style={{ fontWeight: 560 }}>Times and limits</summary>
+                    <summary style={{ fontWeight: 560 }}>Timeouts and limits</summary>
                     <div style={{ marginTop: 12 }}>
                         <LimitFields source={source} limits={limits} onLimits={setLimits} error={save.of} />
                     </div>
@@ -137,7 +137,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
             {kind && <Credentials source={source.id} form={kind.form as unknown as JsonSchema} />}
             {may("datasource.delete") && (
                 <DeleteCard onDelete={() => setDeleting(true)}>
-                    Nobody can ask it any more. For thirty days it can be restored.
+                    Nobody can query it any more. You can restore it for thirty days.
                 </DeleteCard>
             )}
             {deleting && (
@@ -148,7 +148,7 @@ export function Settings({ source }: { source: Schemas["DataSource"] }) {
                     onDone={() => void navigate({ to: "/sources" })}
                     onClose={() => setDeleting(false)}
                 >
-                    <p>Questions over it fail from now on. The data itself is not touched.</p>
+                    <p>Questions over it will fail. The data itself is not touched.</p>
                 </Deletion>
             )}
         </div>

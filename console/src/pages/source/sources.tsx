@@ -17,7 +17,7 @@ export function Sources() {
     return (
         <Page
             title="Sources"
-            lead="Databases and files that people may ask, each under your policies."
+            lead="Databases and files that people can query, under your policies."
             actions={
                 may("datasource.write") && (
                     <Link className="button primary" to="/sources/new">
@@ -35,11 +35,11 @@ export function Sources() {
                 filters={
                     <>
                         <Filter
-                            label="State"
+                            label="Status"
                             value={status}
                             onValue={setStatus}
                             options={[
-                                ["", "Any state"],
+                                ["", "Any status"],
                                 ["active", "Active"],
                                 ["failed", "Failed"],
                                 ["testing", "Testing"],
@@ -49,7 +49,7 @@ export function Sources() {
                         />
                         {may("datasource.delete") && (
                             <Filter
-                                label="Deleted or not"
+                                label="Current or deleted"
                                 value={deleted}
                                 onValue={setDeleted}
                                 options={[
@@ -99,12 +99,12 @@ export function Sources() {
                     },
                     { head: "Kind", sort: "type", cell: (source) => titles[source.type] ?? source.type },
                     {
-                        head: "State",
+                        head: "Status",
                         sort: "status",
                         cell: (source) => <Status value={deleted ? "deleted" : source.status} />,
                     },
                     {
-                        head: "Where",
+                        head: "Location",
                         cell: (source) => (
                             <span className="small soft break">
                                 {source.host
@@ -113,12 +113,12 @@ export function Sources() {
                             </span>
                         ),
                     },
-                    { head: "Tested", cell: (source) => <When at={source.last_tested_at} /> },
+                    { head: "Last tested", cell: (source) => <When at={source.last_tested_at} /> },
                     deleted === "yes" && { head: "", cell: (source) => <Restore id={source.id} /> },
                 ]}
                 empty={
                     <Empty
-                        title={deleted ? "Nothing deleted" : "No source yet"}
+                        title={deleted ? "No deleted sources" : "No sources yet"}
                         actions={
                             !deleted &&
                             may("datasource.write") && (
@@ -129,8 +129,8 @@ export function Sources() {
                         }
                     >
                         {deleted
-                            ? "Deleted sources can be restored for thirty days."
-                            : "Connect a database, or upload a file: its tables are found by themselves."}
+                            ? "You can restore deleted sources for thirty days."
+                            : "Connect a database or upload a file. Its tables are discovered automatically."}
                     </Empty>
                 }
             />

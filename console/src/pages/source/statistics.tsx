@@ -10,9 +10,9 @@ const FRESH = 600_000;
 
 /** Heads of the cells, with how wide they are as a rule. */
 const OUTLINE = [
-    ["Missing", 56],
-    ["Different", 40],
-    ["Range or commonest", 160],
+    ["Empty", 56],
+    ["Distinct", 40],
+    ["Range or most common", 160],
 ] as const;
 
 /** Read when it is asked for: it is a query of the person's, on record, and may cost where the source is paid by the query. */
@@ -40,7 +40,7 @@ export function Sampled({ of }: { of: Schemas["TableStatistics"] }) {
         <>
             {of.is_whole
                 ? rows === 0
-                    ? "There are no rows that you may see"
+                    ? "There are no rows you can see"
                     : `From ${rows === 1 ? "the one row" : `all ${rows.toLocaleString("en")} rows`} that you may see`
                 : `From the first ${rows.toLocaleString("en")} rows that you may see`}
             {" · "}
@@ -55,11 +55,11 @@ export function Sampled({ of }: { of: Schemas["TableStatistics"] }) {
 export function Heads() {
     return (
         <>
-            <th scope="col">Missing</th>
+            <th scope="col">Empty</th>
             <th scope="col" className="num">
-                Different
+                Distinct
             </th>
-            <th scope="col">Range or commonest</th>
+            <th scope="col">Range or most common</th>
         </>
     );
 }
@@ -80,16 +80,16 @@ export function Cells({ of, column }: { of?: Schemas["TableStatistics"]; column:
     if (!found || found.masked || rows === 0) {
         return (
             <>
-                <td data-label="Missing" />
-                <td data-label="Different" />
-                <td data-label="Range or commonest" />
+                <td data-label="Empty" />
+                <td data-label="Distinct" />
+                <td data-label="Range or most common" />
             </>
         );
     }
     const missing = found.null_count ?? 0;
     return (
         <>
-            <td data-label="Missing">
+            <td data-label="Empty">
                 {missing === 0 ? (
                     <span className="soft">none</span>
                 ) : (
@@ -101,14 +101,14 @@ export function Cells({ of, column }: { of?: Schemas["TableStatistics"]; column:
                     </div>
                 )}
             </td>
-            <td data-label="Different" className="num">
+            <td data-label="Distinct" className="num">
                 {found.distinct_count == null ? (
                     <span className="soft">—</span>
                 ) : (
                     found.distinct_count.toLocaleString("en")
                 )}
             </td>
-            <td data-label={found.most_common ? "Commonest" : "Range"}>
+            <td data-label={found.most_common ? "Most common" : "Range"}>
                 {found.most_common ? (
                     <ul className="commonest">
                         {found.most_common.map((each) => (
@@ -156,5 +156,5 @@ function percent(part: number, whole: number) {
     const share = (part / whole) * 100;
     if (share > 0 && share < 1) return "< 1 %";
     if (share > 99 && share < 100) return "> 99 %";
-    return `${Math.round(share)} %`;
+    return `${Math.round(share)}%`;
 }

@@ -56,15 +56,11 @@ export function Table({
                         icon={<ChartColumn size={14} aria-hidden />}
                         onClick={() => setIsAsked(!isAsked)}
                     >
-                        What is in the columns
+                        Column statistics
                     </Button>
                     <div className="small soft grow" aria-live="polite">
                         {isAsked &&
-                            (statistics.data ? (
-                                <Sampled of={statistics.data} />
-                            ) : (
-                                !statistics.error && "Rows are being read…"
-                            ))}
+                            (statistics.data ? <Sampled of={statistics.data} /> : !statistics.error && "Reading rows…")}
                     </div>
                 </div>
             )}
@@ -80,7 +76,7 @@ export function Table({
                             <th scope="col">Column</th>
                             <th scope="col">Type</th>
                             {hasCells && <Heads />}
-                            <th scope="col">Marks</th>
+                            <th scope="col">Tags</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -104,7 +100,7 @@ export function Table({
                                     {!column.is_nullable && <span className="small soft"> not null</span>}
                                 </td>
                                 {hasCells && <Cells of={statistics.data} column={column.column_name} />}
-                                <td data-label="Marks">
+                                <td data-label="Tags">
                                     <Marks column={column} tags={tagsOf(column.column_name)} />
                                 </td>
                             </tr>

@@ -50,7 +50,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                 }),
             ),
         {
-            done: "Its tables are being read anew.",
+            done: "Refreshing its tables.",
             changes: [
                 ["schemas", id],
                 ["source", id],
@@ -89,14 +89,14 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
             ) : !schemas.data || discovering ? (
                 <Card>
                     <p className="soft" aria-live="polite">
-                        {discovering ? "Its tables are being read…" : ""}
+                        {discovering ? "Reading its tables…" : ""}
                     </p>
                     <Skeleton lines={5} />
                 </Card>
             ) : total === 0 ? (
                 <div className="card">
                     <Empty title={typed ? `Nothing matches “${typed}”` : "No tables"}>
-                        {typed ? "" : "It has none, or you may see none of them."}
+                        {typed ? "" : "It has none, or you have no access to them."}
                     </Empty>
                 </div>
             ) : (

@@ -23,7 +23,7 @@ export function ColumnTags({ id }: { id: string }) {
     const changes = [["tags", id]];
     const propose = useAction(
         () => read(api.POST("/api/v1/data-sources/{data_source_id}/tags/proposals", { params: { path }, body: {} })),
-        { done: "Looked at names and some values; proposals wait for you.", changes },
+        { done: "Column names and sample values were checked. Review the suggestions.", changes },
     );
     /** The server takes all tags of a column at once and rejects the others, so those that are confirmed are sent along. */
     const write = async (table: string, column: string, change: (held: string[]) => string[]) => {
@@ -44,7 +44,7 @@ export function ColumnTags({ id }: { id: string }) {
     });
     const take = useAction(
         (tag: Tag) => write(qualified(tag), tag.column, (held) => held.filter((each) => each !== tag.tag)),
-        { done: "Taken away.", changes },
+        { done: "Removed.", changes },
     );
     const [form, setForm] = useState(BLANK);
     const add = useAction(
@@ -67,12 +67,12 @@ export function ColumnTags({ id }: { id: string }) {
                 filters={
                     <>
                         <Filter
-                            label="State"
+                            label="Status"
                             value={status}
                             onValue={setStatus}
                             options={[
                                 ["", "All"],
-                                ["proposed", "Proposed"],
+                                ["proposed", "Suggested"],
                                 ["confirmed", "Confirmed"],
                                 ["rejected", "Rejected"],
                             ]}
@@ -80,7 +80,7 @@ export function ColumnTags({ id }: { id: string }) {
                         {may("policy.write") && (
                             <>
                                 <ActionButton small action={propose} on={undefined}>
-                                    Propose tags
+                                    Suggest tags
                                 </ActionButton>
                                 <Button small onClick={() => setAdding(!adding)}>
                                     Tag a column
@@ -111,8 +111,8 @@ export function ColumnTags({ id }: { id: string }) {
                         ),
                     },
                     { head: "Tag", cell: (tag) => <Badge tone="accent">{tag.tag}</Badge> },
-                    { head: "State", cell: (tag) => <Status value={tag.status} /> },
-                    { head: "Why", cell: (tag) => <span className="small soft">{tag.reason}</span> },
+                    { head: "Status", cell: (tag) => <Status value={tag.status} /> },
+                    { head: "Reason", cell: (tag) => <span className="small soft">{tag.reason}</span> },
                     may("policy.write") && {
                         head: "",
                         cell: (tag) =>
@@ -128,9 +128,8 @@ export function ColumnTags({ id }: { id: string }) {
                     },
                 ]}
                 empty={
-                    <Empty title="Nothing tagged yet">
-                        Tags say what columns hold, so that one policy covers “every e-mail address”, also of tables to
-                        come.
+                    <Empty title="No tags yet">
+                        Tags say what columns hold, so one policy can cover every e-mail address, in future tables too.
                     </Empty>
                 }
             />
@@ -161,7 +160,7 @@ export function ColumnTags({ id }: { id: string }) {
                             placeholder="pii.email"
                             value={form.tag}
                             onValue={(tag) => setForm({ ...form, tag })}
-                            hint="With commas between them."
+                            hint="Separate with commas."
                         />
                     </div>
                 </ActionForm>

@@ -39,7 +39,7 @@ export function IconField({
     return (
         <Choices
             legend="Icon (optional)"
-            hint={isShared && "Others see it once the folder that it lies in is shared with their workspace."}
+            hint={isShared && "Others see it once its folder is shared with their workspace."}
             error={error}
         >
             {value ? (

@@ -114,7 +114,7 @@ export function SourceChips({
             label="Sources"
             query={sources}
             items={(data) => data.items.filter((source) => !among || among.includes(source.id))}
-            none="None that you may ask."
+            none="There is no source you can query."
             chosen={chosen}
             onChosen={onChosen}
             error={error}

@@ -105,7 +105,7 @@ function Filling({ template }: { template: Template }) {
                 <div className="row apart">
                     {may("prompt.write") ? (
                         <Check
-                            label="Save the question"
+                            label="Save as a question"
                             checked={isKept}
                             onChange={(event) => setIsKept(event.target.checked)}
                         />

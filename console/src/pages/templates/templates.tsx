@@ -32,7 +32,7 @@ export function Templates() {
                 }),
             ),
         {
-            done: (template) => (isShared(template) ? "Everybody may use it now." : "It is yours alone now."),
+            done: (template) => (isShared(template) ? "Everyone can use it now." : "Only you can use it now."),
             changes: [["templates"]],
         },
     );
@@ -43,7 +43,7 @@ export function Templates() {
         </Link>
     );
     return (
-        <QuestionsPart lead="Questions with places for values." actions={make}>
+        <QuestionsPart lead="Questions with placeholders, asked with different values each time." actions={make}>
             <List
                 name="Templates"
                 of={["templates", category]}
@@ -99,7 +99,7 @@ export function Templates() {
                         cell: (template) => <Badge>{template.category}</Badge>,
                     },
                     {
-                        head: "State",
+                        head: "Status",
                         cell: (template) => <Status value={isShared(template) ? "published" : "draft"} />,
                     },
                     { head: "Runs", cell: (template) => count(template.usage_count), numeric: true },
@@ -120,7 +120,7 @@ export function Templates() {
                                             }),
                                     },
                                     {
-                                        label: isShared(template) ? "Keep it to its author" : "Publish",
+                                        label: isShared(template) ? "Unpublish" : "Publish",
                                         run: () => void publish.start(template),
                                     },
                                     { label: "Delete…", danger: true, run: () => setDeleting(template) },
@@ -132,8 +132,8 @@ export function Templates() {
                     },
                 ]}
                 empty={
-                    <Empty title="No templates" actions={make}>
-                        Write a question once, and ask it with other values each time.
+                    <Empty title="No templates yet" actions={make}>
+                        Write a question once and ask it with different values each time.
                     </Empty>
                 }
             />
@@ -144,7 +144,7 @@ export function Templates() {
                     changes={[["templates"]]}
                     onClose={() => setDeleting(undefined)}
                 >
-                    <p>It cannot be restored.</p>
+                    <p>This cannot be undone.</p>
                 </Deletion>
             )}
         </QuestionsPart>

@@ -123,7 +123,7 @@ function Writing({ template }: { template?: Template }) {
                 </Link>
             }
             touched={touched}
-            what="This template is"
+            what="The template is"
             onChange={() => setTouched(true)}
         >
             <Card>
@@ -187,7 +187,7 @@ function Writing({ template }: { template?: Template }) {
                         />
                         <div className="span">
                             <Check
-                                label="It may be left out"
+                                label="Optional"
                                 checked={described[place]?.required === false}
                                 onChange={(event) => describe(place, { required: !event.target.checked })}
                             />
@@ -238,8 +238,8 @@ function Writing({ template }: { template?: Template }) {
                     </div>
                     <div className="span">
                         <Check
-                            label="Everybody in the organization may use it"
-                            hint="Until then it is its author's."
+                            label="Share with everyone in the organization"
+                            hint="Until then only its author can use it."
                             checked={isPublic}
                             onChange={(event) => setIsPublic(event.target.checked)}
                         />
