@@ -26,7 +26,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aead_stream::StreamPrimitive;
-use aead_stream::aead::Buffer;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -43,7 +42,7 @@ use zeroize::Zeroizing;
 mod format;
 
 pub use format::MAX_SEALED_KEY;
-use format::{CHUNK, HEADER, Header, PREFIX, SEALED_CHUNK, Sealer, Stream, TAG, Tail, plain_len, stream};
+use format::{CHUNK, Chunk, HEADER, Header, PREFIX, SEALED_CHUNK, Sealer, Stream, TAG, plain_len, stream};
 
 /// Above this many sealed bytes a decryption leaves the async threads.
 const INLINE: usize = 2 * SEALED_CHUNK;
@@ -222,7 +221,7 @@ impl SealedStore {
         };
         let last = size.saturating_sub(1) / CHUNK as u64;
         let sealed = self.sealed_chunks(&file, last..last + 1).await?;
-        file.decrypt(last, &sealed)?;
+        file.decrypt(last, sealed)?;
         Ok(file)
     }
 
@@ -252,10 +251,10 @@ impl SealedStore {
         let first = range.start / CHUNK as u64;
         let sealed = self.sealed_chunks(file, first..(range.end - 1) / CHUNK as u64 + 1).await?;
         let plain = if sealed.len() <= INLINE {
-            file.decrypt(first, &sealed)?
+            file.decrypt(first, sealed)?
         } else {
             let file = file.clone();
-            tokio::task::spawn_blocking(move || file.decrypt(first, &sealed)).await??
+            tokio::task::spawn_blocking(move || file.decrypt(first, sealed)).await??
         };
         let start = (range.start - first * CHUNK as u64) as usize;
         let length = (range.end - range.start) as usize;
@@ -414,18 +413,25 @@ impl fmt::Debug for SealedStore {
 }
 
 impl OpenFile {
-    /// Opens whole chunks, the first of which is number `first`.
-    fn decrypt(&self, first: u64, sealed: &[u8]) -> Result<Vec<u8>, SealedError> {
+    /// Opens whole chunks, the first of which is number `first`: where they lie, since a reader may ask for a file's worth
+    /// of them at once.
+    fn decrypt(&self, first: u64, sealed: Bytes) -> Result<Vec<u8>, SealedError> {
         let last = self.meta.size.saturating_sub(1) / CHUNK as u64;
-        let mut plain = Vec::with_capacity(sealed.len());
-        for (number, chunk) in (first..).zip(sealed.chunks(SEALED_CHUNK)) {
+        let context = self.meta.location.as_ref().as_bytes();
+        // No copy: nobody else has these bytes.
+        let mut bytes = Vec::from(sealed);
+        let mut opened = 0;
+        for (number, begin) in (first..).zip((0..bytes.len()).step_by(SEALED_CHUNK)) {
             let position = u32::try_from(number).map_err(|_| self.altered())?;
-            let mut tail = Tail::of(&mut plain);
-            tail.extend_from_slice(chunk).map_err(|_| self.altered())?;
-            let context = self.meta.location.as_ref().as_bytes();
-            self.stream.decrypt_in_place(position, number == last, context, &mut tail).map_err(|_| self.altered())?;
+            let end = bytes.len().min(begin + SEALED_CHUNK);
+            let mut chunk = Chunk::of(&mut bytes[begin..end]);
+            self.stream.decrypt_in_place(position, number == last, context, &mut chunk).map_err(|_| self.altered())?;
+            let length = chunk.as_ref().len();
+            bytes.copy_within(begin..begin + length, opened);
+            opened += length;
         }
-        Ok(plain)
+        bytes.truncate(opened);
+        Ok(bytes)
     }
 
     fn altered(&self) -> SealedError {

@@ -88,6 +88,42 @@ impl Buffer for Tail<'_> {
     }
 }
 
+/// A chunk as the buffer that a cipher opens, where it lies among others.
+pub(super) struct Chunk<'a> {
+    bytes: &'a mut [u8],
+    length: usize,
+}
+
+impl<'a> Chunk<'a> {
+    pub(super) fn of(bytes: &'a mut [u8]) -> Self {
+        let length = bytes.len();
+        Self { bytes, length }
+    }
+}
+
+impl AsRef<[u8]> for Chunk<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl AsMut<[u8]> for Chunk<'_> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+}
+
+impl Buffer for Chunk<'_> {
+    /// It is opened, which makes it shorter; there is no room for more.
+    fn extend_from_slice(&mut self, _: &[u8]) -> aead::Result<()> {
+        Err(aead::Error)
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+}
+
 pub(super) fn stream(key: &[u8; 32], prefix: &[u8; PREFIX]) -> Stream {
     let nonce: &Nonce<Aes256Gcm, Stream> = prefix.into();
     Stream::from_aead(Aes256Gcm::new(key.into()), nonce)
