@@ -209,12 +209,14 @@ impl Composer<'_> {
         self.at += 1;
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
-            Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
+            Cue::Noise => self.intent.tells |= here == 0 && self.is_command(here),
+            Cue::Of | Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
             // "students who have friends" asks for nobody.
             Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
             Cue::Which => {
                 self.intent.which = true;
+                self.intent.tells |= self.cue(self.at) == Some(Cue::Is);
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
             }
             Cue::Is => {
@@ -264,9 +266,13 @@ impl Composer<'_> {
     }
 
     fn begins_a_list(&self, here: usize) -> bool {
+        here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause)) && self.is_command(here)
+    }
+
+    /// A verb that asks to be shown what follows.
+    fn is_command(&self, here: usize) -> bool {
         let verb = self.text(here, here + 1).to_lowercase();
-        let is_first = here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause));
-        is_first && ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
+        ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
     }
 
     /// "the dates of the notes" are the column that has them; "notes by date" are groups.

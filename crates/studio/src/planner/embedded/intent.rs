@@ -202,6 +202,8 @@ pub(super) struct Intent {
     pub(super) share_part: Option<usize>,
     /// "which": the different values of a column are asked for.
     pub(super) which: bool,
+    /// "what is", "list": what follows is to be told, and no number that only ranks it.
+    pub(super) tells: bool,
     /// "who": a person is asked for.
     pub(super) who: bool,
     /// "both" was said of values, which is to mean something.

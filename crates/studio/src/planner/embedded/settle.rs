@@ -203,9 +203,9 @@ impl<'a> Settler<'a> {
         }
         let order = self.group_order(&dimensions)?;
         let limit = self.ranked_limit();
-        // "the name of the airline with the most routes" asks for a name alone; "which region has the most orders" is told
-        // how many, too.
-        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none();
+        // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which region
+        // has the most orders" is told how many, too.
+        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none() || self.intent.tells;
         let of_things = self.intent.columns_first && told && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
         let mut settled = Settled {
