@@ -159,7 +159,8 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
-            Meaning::Unknown if self.is_of_a_number(here) => self.at += 1,
+            Meaning::Unknown if self.is_of_a_number(here) || self.is_of_its_column(here) => self.at += 1,
+            Meaning::Unknown if self.is_called_before_its_value(here) => {}
             Meaning::Unknown if self.is_an_amount(here) => {
                 self.at += 1;
                 self.wait_for_count(here);
@@ -193,6 +194,12 @@ impl Composer<'_> {
         }
     }
 
+    /// An "or" stands between a comparison and what is read now.
+    pub(super) fn is_alternative(&self) -> bool {
+        let compares = |filter: &Filter| matches!(filter.test, Test::Number(..) | Test::Between(..));
+        self.either.is_some() && self.intent.filters.last().is_some_and(compares)
+    }
+
     /// "over 30 or paid": either of two conditions. Of three it would not say which belong together.
     fn either(&mut self, here: usize) {
         let known = self.intent.filters.as_slice();
@@ -209,7 +216,7 @@ impl Composer<'_> {
         self.at += 1;
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
-            Cue::Noise => self.intent.tells |= here == 0 && self.is_command(here),
+            Cue::Noise => self.intent.tells |= self.skip_noise(0) >= here && self.is_command(here),
             Cue::Of | Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
             // "students who have friends" asks for nobody.

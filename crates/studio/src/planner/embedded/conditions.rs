@@ -545,6 +545,14 @@ impl Composer<'_> {
                 let text = format!("{} {text}", mention.text);
                 self.compared(Mention { columns, ..mention }, test, negated, text);
             }
+            // "population over 1500 or less than 500"
+            (None, _) if self.is_alternative() => match self.intent.filters.last() {
+                Some(Filter { left: Left::Column(mention), .. }) => {
+                    let mention = mention.clone();
+                    self.compared(mention, test, negated, text);
+                }
+                _ => self.leave(here),
+            },
             (operand, Some(table)) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
                 let left = Left::Weight(table);

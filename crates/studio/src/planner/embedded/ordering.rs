@@ -30,7 +30,12 @@ impl Composer<'_> {
                 return;
             }
         }
-        let next = self.skip_noise(self.at);
+        let mut next = self.skip_noise(self.at);
+        // "for each different region"
+        if self.cue(next) == Some(Cue::Distinct) {
+            self.at = next + 1;
+            next = self.skip_noise(self.at);
+        }
         let compares = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Compare(_)));
         let is_value = self
             .noun(next)
@@ -215,7 +220,7 @@ impl Composer<'_> {
             return Some(self.at);
         }
         let is_small = |at: &usize| self.cue(*at) == Some(Cue::Noise);
-        let starts = (0..here).rev().take_while(is_small).any(|at| said(at) == "from");
+        let starts = (0..here).rev().take_while(is_small).any(|at| said(at).ends_with("from"));
         let end = self.skip_noise(self.at);
         let goes_on = (self.at..end).any(|at| said(at) == "to");
         (starts && goes_on && matches!(self.cue(end), Some(Cue::Superlative(..)))).then_some(end)

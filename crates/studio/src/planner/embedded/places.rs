@@ -2,8 +2,11 @@
 
 use super::compose::Composer;
 use super::cue::{Aggregate, Cue, Direction};
+use super::intent::Mention;
 use super::link::Meaning;
+use super::schema::ColumnId;
 use super::words;
+use crate::planner::ColumnType;
 
 /// Words for people taken together, each of whom is a member.
 const COLLECTIVES: &[&str] = &["faculty", "staff", "crew", "personnel", "workforce"];
@@ -27,7 +30,13 @@ impl Composer<'_> {
         let word = words::singular(&self.links[here].text.to_lowercase());
         let Some(noun) = here.checked_sub(1).and_then(|before| self.noun(before)) else { return false };
         let is_number = noun.columns.iter().all(|column| self.is_number_column(*column)) && !noun.columns.is_empty();
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        let is_kind = || noun.columns.iter().all(is_text) && !noun.columns.is_empty();
         match word.as_str() {
+            // "affiliation types" for `affiliation`, "enrollment number" for `enrollment`
+            "type" | "kind" => noun.table.is_none() && is_kind(),
+            "number" => noun.table.is_none() && is_number,
+            "table" => noun.table.is_some(),
             "score" | "value" | "level" | "amount" | "size" | "figure" | "total" => noun.table.is_none() && is_number,
             // Members of a department are no departments.
             "member" => {
@@ -42,6 +51,46 @@ impl Composer<'_> {
         let is_for = here.checked_sub(1).is_some_and(|before| self.links[before].text.eq_ignore_ascii_case("for"));
         let measured = !self.intent.measures.is_empty() && self.pending.is_empty() && self.intent.dimensions.is_empty();
         is_for && measured
+    }
+
+    /// "types of status" for `status`, "the code of the city" for `city_code`: the word adds nothing to the column behind it.
+    pub(super) fn is_of_its_column(&self, here: usize) -> bool {
+        let word = words::singular(&self.links[here].text.to_lowercase());
+        let of = self.skip_noise(here + 1);
+        let Some(noun) = self.noun(of).filter(|_| self.cue(here + 1) == Some(Cue::Of)) else { return false };
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        let is_called = |column: &ColumnId| self.schema.words_of(*column).last() == Some(&word);
+        let is_column = noun.table.is_none_or(|(_, score)| score < noun.column_score) && !noun.columns.is_empty();
+        match word.as_str() {
+            "type" | "kind" | "form" => is_column && noun.table.is_none() && noun.columns.iter().all(is_text),
+            "code" | "number" => is_column && noun.columns.iter().all(is_called),
+            _ => false,
+        }
+    }
+
+    /// "the city with code HKG", "the commander 'Baldwin'": the word is one of the name of the column that has the value.
+    pub(super) fn is_called_before_its_value(&mut self, here: usize) -> bool {
+        let word = words::singular(&self.links[here].text.to_lowercase());
+        let value = self.skip_noise(here + 1);
+        let Some(noun) = self.noun(value).filter(|noun| noun.table.is_none() && noun.columns.is_empty()) else {
+            return false;
+        };
+        let columns = noun.values.iter().map(|(column, _)| *column);
+        let columns: Vec<ColumnId> = columns.filter(|column| self.schema.words_of(*column).contains(&word)).collect();
+        if columns.is_empty() {
+            return false;
+        }
+        let of = Mention {
+            columns,
+            text: self.text(here, value),
+            near: self.last_table,
+            qualified: false,
+            implied: None,
+            score: 0.9,
+            is_value: false,
+        };
+        self.values(value, here, Some(&of));
+        true
     }
 
     /// "the smallest amount of horsepower": the word adds nothing to the number behind it.

@@ -61,9 +61,12 @@ impl Composer<'_> {
         let then = self.skip_noise(here + 1);
         let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
         let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
+        let year = self.schema.year_of(table);
+        // Beside a day its year says the same.
+        let says_the_same = year.is_none_or(|year| self.schema.words_of(year) == ["year"]);
         let is_one = match times.next() {
-            Some(_) => times.next().is_none() && self.schema.year_of(table).is_none(),
-            None => self.schema.year_of(table).is_some(),
+            Some(_) => times.next().is_none() && says_the_same,
+            None => year.is_some(),
         };
         words::is_origin(word) && is_one && matches!(self.meaning(then), Some(Meaning::Time(_)))
     }

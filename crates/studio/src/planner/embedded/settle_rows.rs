@@ -339,8 +339,10 @@ impl Settler<'_> {
                 });
                 let table = finer.unwrap_or(root);
                 let year = near.and_then(|near| self.schema.year_of(near));
+                let in_years = matches!(&filter.test, intent::Test::Within(range) if in_years(range).is_some());
+                let is_the_year = |year: ColumnId| in_years && self.schema.words_of(year) == ["year"];
                 let found = match (year, near) {
-                    (Some(year), Some(near)) if self.schema.time_of(*near).is_none() => Some(year),
+                    (Some(year), Some(near)) if is_the_year(year) || self.schema.time_of(*near).is_none() => Some(year),
                     _ => self.time_of(table).or_else(|| near.and_then(|near| self.time_of(near))),
                 };
                 let found = found.or_else(|| self.nearest_year(root));

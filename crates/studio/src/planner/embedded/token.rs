@@ -60,6 +60,11 @@ impl Token {
     }
 }
 
+/// The year that a number of four digits can be where a word of time stands before it: "in 1958".
+pub(super) fn early_year(number: &str) -> Option<i32> {
+    number.parse().ok().filter(|year| number.len() == 4 && (1700..=2100).contains(year))
+}
+
 /// The year that a number of four digits can be.
 pub(super) fn year(number: &str) -> Option<i32> {
     number.parse().ok().filter(|year| number.len() == 4 && (1970..=2100).contains(year))
