@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
         let mut distinct = distinct;
         let mut group_by = Vec::new();
         if let Some((OrderBy::Column(column), descending)) = self.settled.order {
-            let expr = scope.column(column)?;
+            let expr = scope.number(column)?;
             let shown = outputs.columns.iter().find(|(known, _)| *known == expr);
             match shown {
                 Some((_, name)) => order_by.push((Expr::Alias(name.clone()), descending)),
@@ -264,7 +264,7 @@ impl<'a> Builder<'a> {
         }
         // The smallest of some numbers is a part of their sum; the first of some days is a part of nothing.
         let counts = matches!(measure.aggregate, Aggregate::Count | Aggregate::CountDistinct);
-        if !counts && measure.column.is_some_and(|column| !self.schema.column(column).data_type.is_numeric()) {
+        if !counts && measure.column.is_some_and(|column| !self.schema.is_numeric(column)) {
             return Err(Unclear::share_of_what());
         }
         let metric = measure.metric.and_then(|metric| self.schema.metric(metric));

@@ -169,6 +169,7 @@ impl Composer<'_> {
                 self.intent.relations.push(self.links[here].text.clone());
                 self.at += 1;
             }
+            Meaning::Quoted(_) if self.is_within_a_column(here) => {}
             Meaning::Unknown | Meaning::Quoted(_) => {
                 self.unknown.push(self.links[here].text.clone());
                 self.at += 1;
@@ -313,6 +314,15 @@ impl Composer<'_> {
     }
 
     fn wait_for_count(&mut self, here: usize) {
+        // "the numbers of the flights" are what flights are called by; "the numbers of flights for each city" count them.
+        let said = self.text(here, here + 1).to_lowercase();
+        let follows = here > 0 && self.cue(here - 1) == Some(Cue::And);
+        let of_different = (here..self.links.len()).any(|at| {
+            self.cue(at) == Some(Cue::Distinct) && self.links[at - 1].text.eq_ignore_ascii_case("for")
+        });
+        if said.ends_with("numbers of") && !follows && !of_different && !self.groups_follow(here) {
+            return self.leave(here);
+        }
         // "total number of": one count; "average number of": an average over counts.
         if let Some(outer) = self.pending.pop()
             && outer.aggregate != Aggregate::Sum
@@ -464,7 +474,7 @@ impl Composer<'_> {
     }
 
     pub(super) fn is_number_column(&self, column: ColumnId) -> bool {
-        self.schema.column(column).data_type.is_numeric() && !self.schema.is_key_like(column)
+        self.schema.is_numeric(column) && !self.schema.is_key_like(column)
     }
 
     /// Some of what the phrase can name are numbers.
@@ -568,8 +578,16 @@ impl Composer<'_> {
             Left::Column(mention) => Some(mention.clone()),
             _ => None,
         });
+        let counts_rank = |measure: &usize| self.intent.measures.get(*measure).is_some_and(|of| of.aggregate == Aggregate::Count);
+        let ranks_by_count = match self.intent.rank.as_ref().map(|rank| &rank.by) {
+            Some(RankBy::Quality(Quality::Frequency)) => true,
+            Some(RankBy::Measure(measure)) => counts_rank(measure),
+            _ => false,
+        };
         for pending in std::mem::take(&mut self.pending) {
             match (pending.aggregate, &filtered) {
+                // "what is the most common status, and how many are there?"
+                (Aggregate::Count, _) if ranks_by_count => self.intent.tells_rank = true,
                 // "how many were cancelled?"
                 (Aggregate::Count, Some(mention)) if self.intent.subjects.is_empty() => {
                     let of = Measured::RowsWith(mention.clone());

@@ -1,6 +1,6 @@
 //! The part of the reading that concerns conditions: comparisons, named values, absence.
 
-use super::compose::{Composer, DESCRIBED};
+use super::compose::{Composer, DESCRIBED, Operand};
 use super::cue::{Aggregate, Comparison, Cue, Match, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::{Link, Meaning, Noun};
@@ -294,6 +294,29 @@ impl Composer<'_> {
         }
     }
 
+    /// "a song with 'Hey' in its title": a part of the text of the column behind it.
+    pub(super) fn is_within_a_column(&mut self, here: usize) -> bool {
+        let Some(Meaning::Quoted(text)) = self.meaning(here).cloned() else { return false };
+        let said = |at: usize| self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
+        let of = self.skip_noise(here + 1);
+        let is_in = said(here + 1) == "in" && of > here + 1 && said(of - 1) != "in";
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        let Some(mut mention) = self.mention(of).filter(|_| is_in) else { return false };
+        // "publishers with 'Ann' in their names": the publisher is its name.
+        if matches!(said(of).as_str(), "name" | "names" | "title" | "titles")
+            && let Some(last) = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned()
+        {
+            if self.intent.columns.len() > 1 {
+                self.intent.columns.pop();
+            }
+            mention = last;
+        }
+        if mention.columns.is_empty() || !mention.columns.iter().all(is_text) {
+            return false;
+        }
+        self.text_match(&mention, Test::Text(Match::Contains, text), false, here, of)
+    }
+
     fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
         // "which names contain …" asks for them.
         if self.intent.others() == 0 && self.intent.filters.is_empty() {
@@ -321,7 +344,7 @@ impl Composer<'_> {
             .copied()
             .filter(|column| {
                 let described = self.schema.column(*column).data_type;
-                described.is_numeric() || (comparison == Comparison::Equal && described == ColumnType::Text)
+                self.schema.is_numeric(*column) || (comparison == Comparison::Equal && described == ColumnType::Text)
             })
             .collect();
         if keys_and_numbers.is_empty() {
@@ -454,9 +477,30 @@ impl Composer<'_> {
                     let negated = self.negated_now();
                     self.compared(mention, Test::Number(comparison, number), negated, text);
                 }
-                None => self.leave(here),
+                // "departments whose average salary is above the average" compare groups.
+                None if matches!(self.operand, Some(Operand::Measure(_))) => self.leave(here),
+                None => match self.overall_behind(at) {
+                    Some((mention, aggregate, end)) => {
+                        self.at = end;
+                        let text = self.text(here, end);
+                        let negated = self.negated_now();
+                        self.filter(mention, Test::Overall(comparison, aggregate), negated, text);
+                    }
+                    None => self.leave(here),
+                },
             },
         }
+    }
+
+    /// "above the average age": of the column behind the aggregate, of each row and of all.
+    fn overall_behind(&self, at: usize) -> Option<(Mention, Aggregate, usize)> {
+        let of = self.skip_noise(at + 1);
+        let mention = self.mention(of)?;
+        let columns = self.numbers_of(&mention);
+        (!columns.is_empty()).then_some(())?;
+        let mention = Mention { columns, ..mention };
+        let (aggregate, end) = self.overall_at(at, &mention)?;
+        Some((mention, aggregate, end))
     }
 
     /// "above age 20", "a greater weight than 10": the column stands between.
@@ -644,9 +688,28 @@ impl Composer<'_> {
         }
     }
 
+    fn is_a_value_of(&self, at: usize, column: ColumnId) -> bool {
+        self.noun(at).is_some_and(|noun| noun.table.is_none() && noun.values.iter().any(|(of, _)| *of == column))
+    }
+
     /// "products named X"
     pub(super) fn named(&mut self, here: usize) {
         let labelled = self.last_table.filter(|table| self.schema.label_of(*table).is_some());
+        let next = self.skip_noise(self.at);
+        // "what is the largest ship called"
+        if let Some(label) = labelled.and_then(|table| self.schema.label_of(table))
+            && (next >= self.links.len() || self.is_a_value_of(next, label))
+        {
+            let text = self.text(here, here + 1);
+            let near = Some(label.table);
+            let mention = Mention { columns: vec![label], text, near, qualified: true, implied: None, score: 0.9, is_value: false };
+            if next >= self.links.len() {
+                self.show(mention);
+            } else {
+                self.values(next, here, Some(&mention));
+            }
+            return;
+        }
         match (labelled, self.typed_words(self.skip_noise(self.at))) {
             (Some(table), Some((end, typed))) => {
                 self.at = end;

@@ -204,6 +204,8 @@ pub(super) struct Intent {
     pub(super) which: bool,
     /// "what is", "list": what follows is to be told, and no number that only ranks it.
     pub(super) tells: bool,
+    /// "…, and how many are there?": the number that ranks is to be told.
+    pub(super) tells_rank: bool,
     /// "who": a person is asked for.
     pub(super) who: bool,
     /// "both" was said of values, which is to mean something.

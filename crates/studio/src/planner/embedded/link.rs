@@ -216,10 +216,13 @@ impl Linker<'_> {
                     (cue_length, Meaning::Cue(cue))
                 }
             }
+            // "in the US" is no "us".
+            (_, Some((1, Cue::Noise)), None) if self.is_capitals(at) => (1, Meaning::Unknown),
             (_, Some((length, cue)), None) => (length, Meaning::Cue(cue)),
             (_, None, Some((length, noun))) => (length, Meaning::Noun(noun)),
             (Kind::Number(number), None, None) => (1, Meaning::Number(number.clone())),
             (Kind::Quoted(text), None, None) => (1, Meaning::Quoted(text.clone())),
+            (_, None, None) if self.is_rare_command(at) => (1, Meaning::Cue(Cue::Noise)),
             (_, None, None) => match token::small_number(&token.lower) {
                 Some(number) => (1, Meaning::Number(number.to_string())),
                 None => (1, Meaning::Unknown),
@@ -244,13 +247,32 @@ impl Linker<'_> {
     fn is_command(&self, at: usize) -> bool {
         let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause);
         let verb = matches!(self.tokens[at].lower.as_str(), "show" | "list" | "display" | "report" | "return" | "find");
-        let goes_on = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Word);
-        begins && verb && goes_on
+        begins && verb && self.goes_on(at)
+    }
+
+    /// One that asks nowhere else.
+    fn is_rare_command(&self, at: usize) -> bool {
+        let verb = matches!(
+            self.tokens[at].lower.as_str(),
+            "provide" | "select" | "retrieve" | "present" | "identify" | "determine" | "output" | "enumerate"
+        );
+        // "SELECT … FROM" is no question.
+        at == 0 && verb && self.goes_on(at) && self.tokens[at + 1].lower != "from"
+    }
+
+    fn goes_on(&self, at: usize) -> bool {
+        self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Word)
     }
 
     /// Words as small as "a" name nothing, whatever the schema calls its columns.
     fn not_small(&self, at: usize, length: usize) -> bool {
         length > 1 || self.tokens[at].lower.chars().count() > 2
+    }
+
+    /// Two letters in capitals in a question that is not written in them throughout.
+    fn is_capitals(&self, at: usize) -> bool {
+        let spelled = self.text(at, 1);
+        matches!(spelled, "US" | "IT") && self.question.chars().any(char::is_lowercase)
     }
 
     /// "US" and "IT" in capitals are values, "us" and "it" are not.
@@ -263,7 +285,7 @@ impl Linker<'_> {
 
     /// Whether a bare number at `at` can be a year.
     fn standing(&self, at: usize, before: &[Link]) -> Standing {
-        let is_number = |column: &ColumnId| self.schema.column(*column).data_type.is_numeric();
+        let is_number = |column: &ColumnId| self.schema.is_numeric(*column);
         let measures = |noun: &Noun| {
             noun.table.is_none_or(|(_, score)| score <= noun.column_score) && noun.columns.iter().any(is_number)
         };

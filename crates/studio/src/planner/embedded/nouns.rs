@@ -309,6 +309,16 @@ impl Composer<'_> {
                 return;
             }
         }
+        // "how many different majors and cities"
+        if let (Some(Operand::Measure(measure)), true) = (self.operand, after_and)
+            && self.intent.measures[measure].aggregate == Aggregate::CountDistinct
+            && self.noun(here).is_some_and(|noun| noun.plural)
+        {
+            self.distinct = true;
+            self.pending.push(Pending { aggregate: Aggregate::Count, text: "number of different".to_owned() });
+            self.measure(mention, here);
+            return;
+        }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
         self.show(mention);
@@ -322,16 +332,28 @@ impl Composer<'_> {
         let small = (0..here).rev().take_while(is_small).count();
         let as_it = (here - small..here).any(|at| said(at) == "as");
         let Some(before) = (if as_it { here - small } else { here }).checked_sub(1) else { return false };
+        // "a king bed" for `bed_type`
+        let said: Vec<String> = words::name_words(&mention.text).iter().map(|word| words::singular(word)).collect();
+        let has_it = |column: &ColumnId| {
+            let words = self.schema.words_of(*column);
+            said.iter().all(|word| words.contains(word)) && !as_it && self.noun(here).is_some_and(|noun| noun.table.is_none())
+        };
+        let is_it = |column: &ColumnId| mention.columns.contains(column) || has_it(column);
         // "Bob's friends" are of Bob, and the friend Bob is another.
         let owns = self.links[before].text.contains(['\'', '\u{2019}']);
         let is_value = self.noun(before).is_some_and(|noun| {
-            noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
+            noun.table.is_none() && noun.values.iter().any(|(column, _)| is_it(column))
         });
+        let named: Vec<ColumnId> = self.schema.all_columns().filter(has_it).collect();
         let last = self.intent.filters.last_mut().filter(|_| is_value && !owns);
         let Some(Filter { left: Left::Column(value @ Mention { is_value: true, .. }), .. }) = last else {
             return false;
         };
+        let known = value.columns.clone();
         value.columns.retain(|column| mention.columns.contains(column));
+        if value.columns.is_empty() {
+            value.columns = known.into_iter().filter(|column| named.contains(column)).collect();
+        }
         !value.columns.is_empty()
     }
 

@@ -22,7 +22,8 @@ impl Composer<'_> {
         }
         let word = self.text(here, here + 1).to_lowercase();
         // "the total across all schools" is one number.
-        if word == "across" && self.cue(self.at) == Some(Cue::All) {
+        let is_frequent = matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(Quality::Frequency)));
+        if word == "across" && (self.cue(self.at) == Some(Cue::All) || is_frequent) {
             let of = self.skip_noise(self.at);
             let is_one = !self.intent.measures.is_empty() || self.intent.rank.is_some();
             if self.noun(of).is_some_and(|noun| noun.table.is_some()) && is_one {
@@ -248,6 +249,22 @@ impl Composer<'_> {
         self.at = start;
         if let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
+            return;
+        }
+        // "statuses by frequency", "in ascending order of count"
+        let frequency = self.links.get(start).is_some_and(|link| {
+            matches!(link.text.to_lowercase().as_str(), "frequency" | "count" | "popularity" | "frequencies")
+        });
+        if frequency
+            && !matches!(self.meaning(start), Some(Meaning::Noun(_)))
+            && self.intent.measures.is_empty()
+            && let Some(column) = self.intent.columns.first().cloned()
+        {
+            self.at = start + 1;
+            let (of, text) = (Measured::RowsWith(column), self.text(start, self.at));
+            self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+            self.silence(self.intent.measures.len() - 1);
+            self.intent.sort = Some(SortBy::Measure(self.intent.measures.len() - 1));
             return;
         }
         match self.noun(start) {

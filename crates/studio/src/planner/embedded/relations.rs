@@ -2,10 +2,11 @@
 //! Any other verb tells something that is nowhere in the query, so it is not understood.
 
 use super::compose::Composer;
-use super::cue::Cue;
+use super::cue::{Cue, Quality};
 use super::link::Meaning;
-use super::schema::TableId;
+use super::schema::{ColumnId, TableId};
 use super::words;
+use crate::planner::ColumnType;
 
 impl Composer<'_> {
     /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann". Of one
@@ -19,8 +20,12 @@ impl Composer<'_> {
             return false;
         }
         // "shared by technicians of both teams" asks for more than that they belong together.
-        if word.starts_with("share") && !matches!(self.cue(here + 2), Some(Cue::Compare(_))) {
+        let counted = |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..)));
+        if word.starts_with("share") && !counted(here + 2) {
             return false;
+        }
+        if self.does_with_its_rows(here) {
+            return true;
         }
         let tables = |at: usize| -> Vec<TableId> {
             let Some(noun) = self.noun(at) else { return Vec::new() };
@@ -55,6 +60,37 @@ impl Composer<'_> {
         belong(&ones, &others)
     }
 
+    /// "which wineries produce at least four wines", "how many wines does each winery produce": a column of the table is who does it.
+    /// The verb right before the things would tell what state they are in.
+    fn does_with_its_rows(&self, here: usize) -> bool {
+        let doer = |at: usize| {
+            let noun = self.noun(at).filter(|noun| noun.table.is_none() && noun.values.is_empty())?;
+            let is_text = |column: &ColumnId| {
+                self.schema.column(*column).data_type == ColumnType::Text && !self.schema.is_temporal(*column)
+            };
+            noun.columns.iter().all(is_text).then_some(&noun.columns)
+        };
+        let rows = |at: usize| {
+            let noun = self.noun(at).filter(|noun| noun.plural)?;
+            noun.table.filter(|(_, score)| *score > noun.column_score).map(|(table, _)| table)
+        };
+        let of = |columns: &Vec<ColumnId>, table: TableId| !columns.is_empty() && columns.iter().all(|column| column.table == table);
+        let before = (0..here).rev().find(|at| self.noun(*at).is_some());
+        let after = (here + 1..self.links.len()).find(|at| self.noun(*at).is_some());
+        match (before.and_then(doer), after) {
+            (Some(columns), Some(after)) => {
+                let counts = |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..) | Cue::Count));
+                rows(after).is_some_and(|table| of(columns, table)) && (here + 1..after).any(counts)
+            }
+            (Some(columns), None) => {
+                let before = before.unwrap_or_default();
+                let asks = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "do" | "does" | "did");
+                (0..before).any(|at| rows(at).is_some_and(|table| of(columns, table)) && (at..before).any(asks))
+            }
+            _ => false,
+        }
+    }
+
     /// "museums opened before 2009": with one time alone, it is this one's.
     fn begins_then(&self, word: &str, here: usize) -> bool {
         let Some(table) = self.last_table else { return false };
@@ -68,6 +104,8 @@ impl Composer<'_> {
             Some(_) => times.next().is_none() && says_the_same,
             None => year.is_some(),
         };
-        words::is_origin(word) && is_one && matches!(self.meaning(then), Some(Meaning::Time(_)))
+        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
+        let ranks = newest(then) || here.checked_sub(1).is_some_and(newest);
+        words::is_origin(word) && is_one && (ranks || matches!(self.meaning(then), Some(Meaning::Time(_))))
     }
 }

@@ -446,10 +446,36 @@ impl<'a> Schema<'a> {
 
     fn best_number(&self, table: TableId, rank: impl Fn(&[String]) -> Option<usize>) -> Option<ColumnId> {
         self.columns_of(table)
-            .filter(|column| self.column(*column).data_type.is_numeric() && !self.is_key_like(*column))
+            .filter(|column| self.is_numeric(*column) && !self.is_key_like(*column))
             .filter_map(|column| Some((rank(&self.words_of(column))?, column)))
             .min()
             .map(|(_, column)| column)
+    }
+
+    /// Text of which every value is a number, as files and old databases have it. What only looks like one stays text.
+    pub(super) fn holds_numbers_as_text(&self, column: ColumnId) -> bool {
+        let described = self.column(column);
+        let values = described.sample_values.as_slice();
+        // Codes begin with zeros, and numbers do not.
+        let is_number = |value: &String| {
+            let digits = value.strip_prefix('-').unwrap_or(value);
+            let whole = digits.split('.').next().unwrap_or_default();
+            value.trim().parse::<f64>().is_ok_and(f64::is_finite) && (whole.len() < 2 || !whole.starts_with('0'))
+        };
+        let names_a_code = |word: &String| {
+            matches!(word.as_str(), "zip" | "phone" | "code" | "no" | "id" | "key" | "year" | "date" | "postcode" | "isbn"
+                | "detail" | "description" | "name" | "title")
+        };
+        described.data_type == ColumnType::Text
+            && !values.is_empty()
+            && values.iter().all(is_number)
+            && !self.words_of(column).iter().any(names_a_code)
+            && !self.is_label_like(column)
+    }
+
+    /// The column holds numbers, be it as text.
+    pub(super) fn is_numeric(&self, column: ColumnId) -> bool {
+        self.column(column).data_type.is_numeric() || self.holds_numbers_as_text(column)
     }
 
     /// The column identifies rows, here or elsewhere: adding it up means nothing.
@@ -631,6 +657,13 @@ fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
         && (first == "is" || first == "has")
     {
         calls.push((flag.to_vec(), 0.95));
+    }
+    // "first name" for `name_first`, "opened date" for `date_opened`.
+    if let [head, of] = words.as_slice()
+        && matches!(head.as_str(), "name" | "date" | "year" | "time" | "amount")
+        && of != "id"
+    {
+        calls.push((vec![of.clone(), head.clone()], 0.9));
     }
     // "status code" for `booking_status_code`.
     for length in 2..words.len() {

@@ -222,7 +222,7 @@ impl<'a> Settler<'a> {
             order,
             limit,
             only: exact.then_some(asked),
-            silent: if exact { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
+            silent: if exact && !self.intent.tells_rank { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
         };
         self.conditions(&mut settled)?;
         Ok(settled)

@@ -40,6 +40,12 @@ impl Settler<'_> {
         let grouped = !self.intent.dimensions.is_empty();
         let ordered = !grouped && self.intent.sort_direction.is_some();
         for mention in std::mem::take(&mut self.intent.columns) {
+            // "for each year, the year and …": what the groups are is shown anyway.
+            let is_group = |dimension: &intent::Dimension| matches!(dimension, intent::Dimension::Column(by) if by.columns == mention.columns);
+            if self.intent.dimensions.iter().any(is_group) {
+                self.intent.columns.push(mention);
+                continue;
+            }
             let numbers: Vec<ColumnId> = mention
                 .columns
                 .iter()
@@ -148,7 +154,7 @@ impl Settler<'_> {
                 if self.intent.subjects.is_empty()
                     && self.intent.dimensions.is_empty()
                     && matches!(self.intent.columns.as_slice(), [only] if only.columns.iter().all(|column| {
-                        self.schema.column(*column).data_type.is_numeric() && !self.schema.is_key_like(*column)
+                        self.schema.is_numeric(*column) && !self.schema.is_key_like(*column)
                     })) =>
             {
                 if let Some(only) = self.intent.columns.first() {
@@ -201,7 +207,7 @@ impl Settler<'_> {
 
     fn sort_becomes_measure(&mut self) {
         let Some(SortBy::Column(mention)) = self.intent.sort.clone() else { return };
-        let numeric = mention.columns.iter().any(|column| self.schema.column(*column).data_type.is_numeric());
+        let numeric = mention.columns.iter().any(|column| self.schema.is_numeric(*column));
         let foreign = self.intent.subjects.first().is_some_and(|subject| {
             mention.columns.iter().all(|column| self.schema.path_up(subject.table, column.table).is_none())
         });

@@ -222,7 +222,7 @@ impl Settler<'_> {
                 let fits = if temporal {
                     self.schema.is_temporal(*column)
                 } else {
-                    self.schema.column(*column).data_type.is_numeric()
+                    self.schema.is_numeric(*column)
                 };
                 fits && words.iter().any(|word| names.contains(&word.as_str()))
             })
@@ -244,7 +244,7 @@ impl Settler<'_> {
         let column = match quality {
             Quality::Price | Quality::Duration => told(root),
             Quality::Salary | Quality::Mass | Quality::Height => of_whom().map(|(column, _)| column),
-            Quality::Time => self.time_of(root),
+            Quality::Time => self.time_of(root).or_else(|| self.schema.year_of(root)),
             Quality::Age => {
                 let own = told(root).map(|column| (column, false));
                 let since = || Some((born(root).or_else(|| self.time_of(root))?, true));
@@ -374,7 +374,7 @@ impl Settler<'_> {
                 Test::Typed(number.clone())
             }
             intent::Test::Number(..) | intent::Test::Between(..) | intent::Test::Overall(..)
-                if !described.data_type.is_numeric() =>
+                if !self.schema.is_numeric(column) =>
             {
                 return Err(misfit());
             }

@@ -39,6 +39,14 @@ const SYNONYMS: &[&[&str]] = &[
     &["age", "aged"],
     &["weight", "weigh"],
     &["sex", "gender"],
+    &["shop", "store"],
+    &["movie", "film"],
+    &["company", "firm", "corporation"],
+    &["doctor", "physician"],
+    &["car", "vehicle", "automobile"],
+    &["author", "writer"],
+    &["elevation", "altitude"],
+    &["photo", "picture"],
 ];
 
 /// What names of columns and tables are short for.
