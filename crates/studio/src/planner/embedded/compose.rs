@@ -309,6 +309,10 @@ impl Composer<'_> {
     }
 
     fn time_dimension(&mut self, slice: Slice, here: usize) {
+        // "the number of hours" are counted, and no groups.
+        if !self.pending.is_empty() {
+            return self.leave(here);
+        }
         let text = self.text(here, here + 1);
         self.intent.dimensions.push(Dimension::Time(slice, None, text));
     }

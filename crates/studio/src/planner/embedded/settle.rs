@@ -42,7 +42,7 @@ impl<'a> Settler<'a> {
         self.names_tell_the_thing();
         self.columns_share_a_table();
         self.each_row_is_listed();
-        self.numbers_become_measures();
+        self.numbers_become_measures()?;
         self.rank_becomes_measure()?;
         self.groups_are_counted()?;
         let mut measures = Vec::new();
@@ -172,6 +172,14 @@ impl<'a> Settler<'a> {
             }
         }
         let mut asked = Vec::new();
+        // "which department has the most employees? List its name and id": those of the thing, and not of what is counted.
+        let thing = dimensions.iter().find_map(|dimension| match dimension {
+            Dimension::Entity(table) => Some(*table),
+            _ => None,
+        });
+        if let Some(thing) = thing {
+            self.preferred.insert(0, thing);
+        }
         for mention in std::mem::take(&mut self.intent.columns) {
             let column = self.column(&mention)?;
             asked.push(column);
@@ -181,8 +189,12 @@ impl<'a> Settler<'a> {
                 dimensions.push(settled);
             }
         }
+        if thing.is_some() {
+            self.preferred.remove(0);
+        }
         if let Some(nested) = self.intent.nested {
-            if dimensions.is_empty() {
+            // Of one number for each group, and nothing else of them.
+            if dimensions.is_empty() || measures.len() > 1 || !asked.is_empty() {
                 return Err(Unclear::of_what());
             }
             shape = Shape::OverGroups(nested);

@@ -36,7 +36,7 @@ impl Settler<'_> {
 
     /// Numbers that were named without an aggregate become measures where there are groups, or
     /// where the word itself means a sum.
-    pub(super) fn numbers_become_measures(&mut self) {
+    pub(super) fn numbers_become_measures(&mut self) -> Result<(), Unclear> {
         let grouped = !self.intent.dimensions.is_empty();
         let ordered = !grouped && self.intent.sort_direction.is_some();
         for mention in std::mem::take(&mut self.intent.columns) {
@@ -69,10 +69,15 @@ impl Settler<'_> {
                 continue;
             }
             let aggregate = mention.implied.unwrap_or_else(|| self.natural(&numbers, &mention.text));
+            // Many for each of the things, and nobody said which is meant, or that it is their average.
+            if aggregate == Aggregate::Average && !grouped {
+                return Err(Unclear::no_number(&mention.text));
+            }
             let text = mention.text.clone();
             let of = Measured::Column(Mention { columns: numbers, ..mention });
             self.intent.measures.push(intent::Measure { aggregate, of, text });
         }
+        Ok(())
     }
 
     /// How a number that was named without an aggregate is boiled down.
@@ -87,8 +92,7 @@ impl Settler<'_> {
     /// A rank by a number orders the rows that have it, or becomes a measure of groups.
     pub(super) fn rank_becomes_measure(&mut self) -> Result<(), Unclear> {
         let Some(mut rank) = self.intent.rank.take() else {
-            self.sort_becomes_measure();
-            return Ok(());
+            return self.sort_becomes_measure();
         };
         let grouped =
             !self.intent.dimensions.is_empty() || !self.intent.columns.is_empty() || !self.intent.measures.is_empty();
@@ -205,8 +209,8 @@ impl Settler<'_> {
         Ok(())
     }
 
-    fn sort_becomes_measure(&mut self) {
-        let Some(SortBy::Column(mention)) = self.intent.sort.clone() else { return };
+    fn sort_becomes_measure(&mut self) -> Result<(), Unclear> {
+        let Some(SortBy::Column(mention)) = self.intent.sort.clone() else { return Ok(()) };
         let numeric = mention.columns.iter().any(|column| self.schema.is_numeric(*column));
         let foreign = self.intent.subjects.first().is_some_and(|subject| {
             mention.columns.iter().all(|column| self.schema.path_up(subject.table, column.table).is_none())
@@ -219,10 +223,14 @@ impl Settler<'_> {
             self.intent.sort = Some(SortBy::Measure(known));
         } else if numeric && foreign {
             let aggregate = mention.implied.unwrap_or_else(|| self.natural(&mention.columns, &mention.text));
+            if aggregate == Aggregate::Average {
+                return Err(Unclear::ranked_by_what(&mention.text));
+            }
             let text = mention.text.clone();
             self.intent.measures.push(intent::Measure { aggregate, of: Measured::Column(mention), text });
             self.intent.sort = Some(SortBy::Measure(self.intent.measures.len() - 1));
         }
+        Ok(())
     }
 
     /// The one table whose rows refer to the subject's.
@@ -246,6 +254,11 @@ impl Settler<'_> {
         let needs = !self.intent.dimensions.is_empty() || self.intent.share;
         if !needs || !self.intent.measures.is_empty() {
             return Ok(());
+        }
+        // "the dates of the games by team" are asked for, and no number.
+        let is_time = |mention: &Mention| mention.columns.iter().all(|column| self.schema.is_temporal(*column));
+        if !self.intent.share && !self.intent.columns.is_empty() && !self.intent.columns.iter().all(is_time) {
+            return Err(Unclear::of_what());
         }
         let filtered = self.intent.filters.iter().find_map(|filter| match &filter.left {
             intent::Left::Column(mention) => Some(mention.clone()),
