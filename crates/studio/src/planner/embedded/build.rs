@@ -440,6 +440,10 @@ impl<'a> Builder<'a> {
     fn groups_of_distinct(&self, other: TableId) -> Result<Groups, Unclear> {
         let root = self.settled.root;
         let names = (&self.schema.table(root).name, &self.schema.table(other).name);
+        // What the groups are is told by one thing alone: of several, many belong to many of each other too.
+        if let Some(third) = self.settled.dimensions.iter().find(|dimension| dimension.table() != other) {
+            return Err(Unclear::counted_twice(names.1, &self.schema.table(third.table()).name));
+        }
         let base = self.schema.bridge(root, other).ok_or_else(|| Unclear::not_connected(names.0, names.1))?;
         let key = self.schema.key_of(root).ok_or_else(|| Unclear::no_column("key", names.0))?;
         let mut scope = Scope::new(self.schema, base);

@@ -21,6 +21,7 @@ mod notes;
 mod nouns;
 mod ordering;
 mod places;
+mod reach;
 mod refine;
 mod relations;
 mod schema;

@@ -49,7 +49,10 @@ impl<'a> Settler<'a> {
         for measure in self.intent.measures.clone() {
             measures.push(self.measure(&measure)?);
         }
-        if measures.is_empty() { self.list() } else { self.groups(measures) }
+        let named = self.named_things();
+        let settled = if measures.is_empty() { self.list()? } else { self.groups(measures)? };
+        self.within_reach(&settled, &named)?;
+        Ok(settled)
     }
 
     /// The column that a mention means.
