@@ -229,6 +229,11 @@ impl Reader<'_> {
                 let (length, period) = self.period(after, true)?;
                 Some((after + length, TimeRange { from: None, to: Some(period.from) }))
             }
+            "prior" if self.word(1) == "to" => {
+                let after = self.skip_the(2);
+                let (length, period) = self.period(after, true)?;
+                Some((after + length, TimeRange { from: None, to: Some(period.from) }))
+            }
             "until" | "till" | "through" => {
                 let (length, period) = self.period(after, true)?;
                 Some((after + length, TimeRange { from: None, to: period.to }))

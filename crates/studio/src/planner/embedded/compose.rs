@@ -257,6 +257,10 @@ impl Composer<'_> {
             Cue::Edge(direction) => {
                 self.top(direction, RankBy::Quality(Quality::Time), here);
             }
+            Cue::Superlative(direction, Quality::Any) if self.is_one_of_extremes(here) => {
+                let most = direction == Direction::Descending;
+                self.wait_for(if most { Aggregate::Maximum } else { Aggregate::Minimum }, here);
+            }
             Cue::Superlative(direction, quality) => self.superlative(direction, quality, here),
             Cue::Compare(comparison) => self.compare(comparison, here),
             Cue::CompareQuality(comparison, quality) => self.compare_quality(comparison, quality, here),
@@ -266,7 +270,7 @@ impl Composer<'_> {
             Cue::Missing => self.missing(here),
             Cue::Named => self.named(here),
             Cue::Match(kind) => self.matches(kind, here),
-            Cue::Grain(_) if self.dates(here) => {}
+            Cue::Grain(_) if self.dates(here) || self.is_year_of_a_number(here) => {}
             Cue::Grain(grain) => self.time_dimension(Slice::Every(grain), here),
             Cue::Weekday => self.time_dimension(Slice::Weekday, here),
             Cue::HourOfDay => self.time_dimension(Slice::HourOfDay, here),

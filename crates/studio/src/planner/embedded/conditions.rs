@@ -1,5 +1,6 @@
 //! The part of the reading that concerns conditions: comparisons, named values, absence.
 
+use super::calendar;
 use super::compose::{Composer, DESCRIBED, Operand};
 use super::cue::{Aggregate, Comparison, Cue, Match, Quality};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
@@ -54,6 +55,8 @@ impl Composer<'_> {
             match self.cue(next) {
                 // "aged either 32 or 33"
                 Some(Cue::Noise) => beside &= self.links[next].text.eq_ignore_ascii_case("either"),
+                // "a population of 80000"; what could be a year is no number of it.
+                Some(Cue::Of) if next == self.at && self.is_of_so_many(mention, next) => equal = true,
                 Some(Cue::Is | Cue::Named) => is = true,
                 Some(Cue::Not) => negated = true,
                 Some(Cue::Compare(Comparison::Equal)) => equal = true,
@@ -174,6 +177,13 @@ impl Composer<'_> {
         false
     }
 
+    fn is_of_so_many(&self, mention: &Mention, of: usize) -> bool {
+        let number = self.number_at(of + 1).filter(|number| calendar::year(number).is_none());
+        let is_last = !matches!(self.cue(of + 2), Some(Cue::Superlative(..))) && self.noun(self.skip_noise(of + 2)).is_none();
+        let is_of = self.links[of].text.eq_ignore_ascii_case("of");
+        number.is_some() && is_of && is_last && !self.numbers_of(mention).is_empty()
+    }
+
     /// "salary above the average", "score below the average score of all shops": held against all rows.
     fn compare_overall(
         &mut self,
@@ -279,6 +289,12 @@ impl Composer<'_> {
         })
     }
 
+    fn age_of(&self, table: TableId, here: usize) -> Option<Mention> {
+        let mention = self.of_quality(Quality::Age, here)?;
+        let columns: Vec<ColumnId> = mention.columns.iter().copied().filter(|column| column.table == table).collect();
+        (!columns.is_empty()).then_some(Mention { columns, ..mention })
+    }
+
     /// "names of documents that contain 'CV'": the column named last. "Customers including their orders" compares nothing.
     pub(super) fn matches(&mut self, kind: Match, here: usize) {
         let raw = self.skip_noise(self.at);
@@ -286,6 +302,8 @@ impl Composer<'_> {
         let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
         let said = self.links.get(raw).and_then(|link| quote::quoted(&link.text)).map(|(_, inside)| inside.to_owned());
         match (named, said) {
+            // "which papers have the word 'ML' in their titles"
+            _ if kind == Match::Contains && self.is_within_a_column(raw) => {}
             (Some(mention), Some(text)) => {
                 self.text_match(&mention, Test::Text(kind, text), false, here, raw);
             }
@@ -597,6 +615,12 @@ impl Composer<'_> {
                 }
                 _ => self.leave(here),
             },
+            // "students over 20": of people that is their age, where nothing says how big they are.
+            (None, Some(table)) if self.schema.weight_of(table).is_none() && self.age_of(table, here).is_some() => {
+                if let Some(mention) = self.age_of(table, here) {
+                    self.compared(mention, test, negated, text);
+                }
+            }
             (operand, Some(table)) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
                 let left = Left::Weight(table);

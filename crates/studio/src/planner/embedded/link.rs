@@ -2,7 +2,7 @@
 //! names and values of the schema. At each place the longest phrase wins; what is linked to
 //! nothing stays [`Meaning::Unknown`].
 
-use super::calendar::{self, Standing, TimeRange};
+use super::calendar::{self, Grain, Standing, TimeRange};
 use super::cue::{self, Aggregate, Cue};
 use super::schema::{ColumnId, Name, Schema, TableId};
 use super::token::{self, Kind, Token};
@@ -210,6 +210,10 @@ impl Linker<'_> {
             (_, Some((cue_length, cue)), Some((noun_length, noun))) => {
                 let named = noun.score() >= 1.0 && cue.yields_to_a_name() && self.not_small(at, cue_length);
                 let wins = noun_length > cue_length && (noun.score() > 0.8 || cue == Cue::Noise);
+                // "the share of performances" where they have a share.
+                let is_share = cue == Cue::Share && noun.score() >= 1.0 && self.text(at, cue_length).ends_with(" of");
+                let wins = wins || (is_share && noun_length + 1 == cue_length);
+                let wins = wins || (cue == Cue::Grain(Grain::Year) && self.is_year_of_things(&noun));
                 if wins || (noun_length == cue_length && named) || self.is_spelled_value(at, &noun) {
                     (noun_length, Meaning::Noun(noun))
                 } else {
@@ -228,6 +232,16 @@ impl Linker<'_> {
                 None => (1, Meaning::Unknown),
             },
         }
+    }
+
+    /// The year is a column, of things of which nothing tells the day.
+    fn is_year_of_things(&self, noun: &Noun) -> bool {
+        let is_year = |column: &ColumnId| self.schema.year_of(column.table) == Some(*column);
+        let has_days = |table: TableId| self.schema.time_of(table).is_some();
+        noun.table.is_none()
+            && !noun.columns.is_empty()
+            && noun.columns.iter().all(is_year)
+            && (0..self.schema.context.tables.len()).all(|table| !has_days(table))
     }
 
     /// "inactive", "unpaid": the denial of a flag.
@@ -497,6 +511,9 @@ impl Linker<'_> {
 
 /// "signups" for the value `signup`, "canceled" for `cancelled`.
 fn is_inflected(value_word: &str, token: &Token) -> bool {
+    if words::is_of_country(&token.lower, value_word) {
+        return true;
+    }
     let long_enough = value_word.chars().count() > 3;
     // "Asian" and "European" are of Asia and Europe.
     let is_of = || {
@@ -533,6 +550,14 @@ pub(super) fn calls(schema: &Schema<'_>, phrase: &str) -> Vec<(ColumnId, f64)> {
     best_of_each_table(&schema.column_names, &token::tokenize(phrase))
 }
 
+/// The numbers that a phrase can name best, where it names something else better: an "area" is a region, and a `surface_area`.
+pub(super) fn numbers_called(schema: &Schema<'_>, phrase: &str) -> Vec<ColumnId> {
+    let is_number = |name: &&Name<ColumnId>| schema.is_numeric(name.of) && !schema.is_key_like(name.of);
+    let names = schema.column_names.iter().filter(is_number);
+    let called = best(names, &token::tokenize(phrase));
+    called.into_iter().filter(|(_, score)| *score >= 0.55).map(|(column, _)| column).collect()
+}
+
 /// The best column of each table that the words can name.
 fn best_of_each_table(names: &[Name<ColumnId>], tokens: &[Token]) -> Vec<(ColumnId, f64)> {
     let mut found: Vec<(ColumnId, f64)> = Vec::new();
@@ -565,6 +590,8 @@ pub(super) fn fit(name: &[String], tokens: &[Token]) -> Option<f64> {
             1.0
         } else if words::root(word) == token.root {
             0.95
+        } else if words::is_deed(&token.singular, word) {
+            0.85
         } else if words::are_synonyms(word, &token.singular) {
             0.75
         } else {

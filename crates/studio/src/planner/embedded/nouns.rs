@@ -4,7 +4,7 @@
 use super::compose::{Composer, DESCRIBED, Operand, Pending};
 use super::cue::{Aggregate, Comparison, Cue};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
-use super::link::{Meaning, Noun};
+use super::link::{self, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::ColumnType;
@@ -359,7 +359,13 @@ impl Composer<'_> {
 
     /// The column is what the waiting aggregates are of.
     pub(super) fn measure(&mut self, mention: Mention, here: usize) {
-        let numbers = self.numbers_of(&mention);
+        let boils_down = self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
+        let numbers = match self.numbers_of(&mention) {
+            none if none.is_empty() && boils_down && !mention.columns.iter().any(|column| self.schema.is_temporal(*column)) => {
+                link::numbers_called(self.schema, &mention.text)
+            }
+            numbers => numbers,
+        };
         let distinct = std::mem::take(&mut self.distinct);
         let is_described = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
         for pending in std::mem::take(&mut self.pending) {

@@ -3,7 +3,7 @@
 use super::compose::Composer;
 use super::cue::{self, Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
-use super::link::Meaning;
+use super::link::{self, Meaning};
 use super::schema::{ColumnId, TableId};
 use super::words;
 
@@ -294,6 +294,10 @@ impl Composer<'_> {
             self.intent.limit = Some(limit);
             self.at += 1;
         }
+        // "the top 5 largest areas", "the top 3 most expensive rooms": what follows says by what.
+        if self.intent.limit.is_some() && matches!(self.cue(self.at), Some(Cue::Superlative(..))) {
+            return;
+        }
         self.set_rank(direction, by, here);
     }
 
@@ -387,6 +391,9 @@ impl Composer<'_> {
                 }
             }
             _ if numeric => self.rank_by_column(direction, here, start),
+            None if !link::numbers_called(self.schema, &self.text(start, start + 1)).is_empty() => {
+                self.rank_by_column(direction, here, start);
+            }
             _ => self.rank_by_what_was_named(direction, here),
         }
     }
@@ -403,7 +410,10 @@ impl Composer<'_> {
 
     fn rank_by_column(&mut self, direction: Direction, here: usize, at: usize) {
         if let Some(mention) = self.mention(at) {
-            let columns = self.numbers_of(&mention);
+            let columns = match self.numbers_of(&mention) {
+                none if none.is_empty() => link::numbers_called(self.schema, &mention.text),
+                numbers => numbers,
+            };
             self.at = at + 1;
             self.set_rank(direction, RankBy::Column(Mention { columns, ..mention }), here);
         }

@@ -1,7 +1,7 @@
 //! The part of the reading that concerns words that mean something in their place alone.
 
 use super::compose::Composer;
-use super::cue::{Aggregate, Cue, Direction};
+use super::cue::{Aggregate, Cue, Direction, Quality};
 use super::intent::Mention;
 use super::link::Meaning;
 use super::schema::ColumnId;
@@ -44,6 +44,14 @@ impl Composer<'_> {
             }
             _ => false,
         }
+    }
+
+    /// "the founded year" for `founded`: the word adds nothing to the number before it.
+    pub(super) fn is_year_of_a_number(&self, here: usize) -> bool {
+        let said = self.text(here, here + 1).to_lowercase();
+        let before = here.checked_sub(1).and_then(|before| self.noun(before));
+        let origin = here.checked_sub(1).is_some_and(|before| words::is_origin(&self.links[before].text.to_lowercase()));
+        matches!(said.as_str(), "year" | "years") && origin && before.is_some_and(|noun| self.is_number(noun))
     }
 
     /// "… for different customers": of each of them.
@@ -140,6 +148,32 @@ impl Composer<'_> {
         let is_named = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
         let of_things = is_named && self.intent.measures.is_empty() && self.pending.is_empty();
         (has && of_things).then_some(direction)
+    }
+
+    /// "the highest, lowest and average cost", "the largest and the smallest code": one number beside others, and no rank.
+    pub(super) fn is_one_of_extremes(&self, here: usize) -> bool {
+        let boils_down = |at: usize| matches!(self.cue(at), Some(Cue::Aggregate(_) | Cue::Superlative(_, Quality::Any)));
+        let is_link = |at: usize| self.cue(at) == Some(Cue::And) || matches!(self.meaning(at), Some(Meaning::Pause));
+        let number = |at: usize| self.noun(at).is_some_and(|noun| self.has_numbers(noun) && noun.table.is_none());
+        let said = self.text(here, here + 1).to_lowercase();
+        if self.intent.rank.is_some() || said.ends_with("number of") || said.ends_with("most") || said.ends_with("least") {
+            return false;
+        }
+        // Behind it, perhaps with its own number between.
+        let mut next = here + 1;
+        next += usize::from(number(next));
+        let linked = next;
+        while is_link(next) {
+            next += 1;
+        }
+        let goes_on = next > linked && boils_down(self.skip_noise(next));
+        let mut before = here;
+        while before > 0 && self.cue(before - 1) == Some(Cue::Noise) {
+            before -= 1;
+        }
+        let follows = before > 1 && is_link(before - 1) && (!self.pending.is_empty() || !self.intent.measures.is_empty());
+        let follows = follows && number(self.skip_noise(here + 1)) && self.intent.subjects.is_empty();
+        goes_on || follows
     }
 
     /// "customers with two orders", "flats that have 2 bedrooms": as many of them belong to each, and no more.

@@ -29,6 +29,9 @@ impl Composer<'_> {
         }
         let tables = |at: usize| -> Vec<TableId> {
             let Some(noun) = self.noun(at) else { return Vec::new() };
+            if let Some((table, _)) = noun.table.filter(|(_, score)| noun.plural && *score >= 1.0) {
+                return vec![table];
+            }
             let columns = noun.columns.iter().map(|column| column.table);
             let values = noun.values.iter().map(|(column, _)| column.table);
             noun.table.iter().map(|(table, _)| *table).chain(columns).chain(values).collect()

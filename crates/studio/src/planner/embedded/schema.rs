@@ -130,6 +130,7 @@ impl<'a> Schema<'a> {
                     continue;
                 }
                 schema.values.extend(described.sample_values.iter().map(|each| value(each, words::name_words(each))));
+                schema.values.extend(described.sample_values.iter().filter_map(|each| Some(value(each, written_together(each)?))));
                 if words::name_words(&described.name).iter().any(|word| word == "sex" || word == "gender") {
                     schema.values.extend(described.sample_values.iter().filter_map(|each| {
                         let said = match each.to_lowercase().as_str() {
@@ -164,8 +165,8 @@ impl<'a> Schema<'a> {
             }
             let said = |value: &&String| start(value).is_some_and(|start| starts.contains(&start));
             for value in described.sample_values.iter().filter(said) {
-                let words = words::name_words(value);
-                self.values.push(ValueName { column, value: value.clone(), words, is_name: true });
+                let spellings = std::iter::once(words::name_words(value)).chain(written_together(value));
+                self.values.extend(spellings.map(|words| ValueName { column, value: value.clone(), words, is_name: true }));
             }
         }
         self
@@ -598,6 +599,12 @@ impl<'a> Schema<'a> {
     /// Whether rows of the two belong together, and no two references say how.
     pub(super) fn belong_in_one_way(&self, one: TableId, other: TableId) -> bool {
         let Some(base) = self.bridge(one, other) else { return false };
+        let steps = |table: TableId| Some(self.path_up(table, one)?.len() + self.path_up(table, other)?.len());
+        let shortest = steps(base);
+        let bridges = (0..self.context.tables.len()).filter(|table| steps(*table) == shortest).count();
+        if bridges > 1 {
+            return false;
+        }
         let ways = [self.path_up(base, one), self.path_up(base, other)];
         ways.into_iter().flatten().flatten().all(|step| {
             let same = |edge: &&Edge| edge.from.table == step.from.table && edge.to.table == step.to.table;
@@ -616,6 +623,13 @@ impl<'a> Schema<'a> {
             .min()
             .map(|(_, table)| table)
     }
+}
+
+/// The words of a value that has capitals inside of one, as they are said: "jetblue" of `JetBlue`.
+fn written_together(value: &str) -> Option<Vec<String>> {
+    let words: Vec<String> =
+        value.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    (words.len() < words::name_words(value).len()).then_some(words)
 }
 
 fn add_name<T: PartialEq>(names: &mut Vec<Name<T>>, of: T, words: Vec<String>) {
@@ -691,6 +705,11 @@ fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
             }
         }
     }
-    calls.retain(|(words, _)| !words.is_empty());
+    // "rating in" is no name of `rating_in_percent`.
+    let hangs = |words: &[String]| {
+        let small = |word: &String| matches!(word.as_str(), "in" | "of" | "at" | "on" | "by" | "per" | "for" | "to" | "from");
+        words.len() > 1 && (words.first().is_some_and(small) || words.last().is_some_and(small))
+    };
+    calls.retain(|(words, score)| !words.is_empty() && (*score >= 0.9 || !hangs(words)));
     calls
 }
