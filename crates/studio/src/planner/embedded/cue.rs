@@ -315,7 +315,7 @@ const PHRASES: &[(Cue, &[&str])] = &[
     (Cue::Match(Match::Starts), &["starts with", "starting with", "start with", "started with", "starts with the letter", "starting with the letter", "begins with", "beginning with"]),
     (Cue::Match(Match::Ends), &["ends with", "ending with", "end with", "ending in", "ends in"]),
     (Cue::Both, &["both"]),
-    (And, &["and", "as well as", "plus", "and also", "along with", "together with", "but"]),
+    (And, &["and", "as well as", "plus", "and also", "along with", "together with", "combined with", "but"]),
     (Or, &["or", "and or"]),
     (Cue::Grain(Grain::Hour), &["hour", "hourly", "hours"]),
     (Cue::Grain(Grain::Day), &["day", "daily", "days", "date", "dates"]),

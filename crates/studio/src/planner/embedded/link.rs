@@ -259,7 +259,9 @@ impl Linker<'_> {
 
     /// The verb with which a sentence begins that asks to see something.
     fn is_command(&self, at: usize) -> bool {
-        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause);
+        let polite = |before: usize| matches!(self.tokens[before].lower.as_str(), "please" | "you" | "kindly");
+        let begins =
+            at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause || polite(before));
         let verb = matches!(self.tokens[at].lower.as_str(), "show" | "list" | "display" | "report" | "return" | "find");
         begins && verb && self.goes_on(at)
     }

@@ -276,8 +276,18 @@ impl Composer<'_> {
         let flags = mention.columns.iter().all(boolean);
         // "how many remote employees": the flag describes what is counted.
         let describes = flags && self.table_behind(self.at).is_some();
-        if !self.pending.is_empty() && !describes {
+        // "how many professors are in building NEB"
+        let counts = matches!(self.pending.as_slice(), [Pending { aggregate: Aggregate::Count, .. }]);
+        let is_told = counts
+            && !self.intent.filters.is_empty()
+            && self.noun(self.at).is_some_and(|noun| {
+                noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
+            });
+        if !self.pending.is_empty() && !describes && !is_told {
             self.measure(mention, here);
+            return;
+        }
+        if self.is_said_again(&mention, here) || self.names_a_column(here) {
             return;
         }
         // "membership level" for `level_of_membership`: both words are of the one column.
@@ -322,6 +332,37 @@ impl Composer<'_> {
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
         self.show(mention);
+    }
+
+    /// "forms of government" for `government_form`: both words are of the one column, which was read already.
+    fn is_said_again(&self, mention: &Mention, here: usize) -> bool {
+        let [column] = mention.columns.as_slice() else { return false };
+        let Some(before) = here.checked_sub(2).filter(|_| self.cue(here - 1) == Some(Cue::Of)) else { return false };
+        let is_same = self.noun(before).is_some_and(|noun| noun.table.is_none() && noun.columns == [*column]);
+        let words = self.schema.words_of(*column);
+        let said = |at: usize| words::singular(&self.links[at].text.to_lowercase());
+        is_same && words.contains(&said(before)) && words.contains(&said(here)) && said(before) != said(here)
+    }
+
+    /// "the names of the states", "director names", where states and directors are columns: those have no name beside them.
+    fn names_a_column(&self, here: usize) -> bool {
+        let is_name = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "name" | "names");
+        let is_text = |column: &ColumnId| {
+            self.schema.column(*column).data_type == ColumnType::Text && !self.schema.is_temporal(*column)
+        };
+        let is_column = |at: usize| {
+            self.noun(at).is_some_and(|noun| {
+                noun.table.is_none()
+                    && noun.values.is_empty()
+                    && noun.column_score >= 0.85
+                    && !noun.columns.is_empty()
+                    && noun.columns.iter().all(is_text)
+            })
+        };
+        let of = self.skip_noise(here + 1);
+        let owns = self.cue(here + 1) == Some(Cue::Of) && is_column(of) && self.cue(of + 1) != Some(Cue::And);
+        let follows = here.checked_sub(1).is_some_and(is_column);
+        is_name(here) && (owns || follows)
     }
 
     /// "the English language", "that have CD as their format": the column of the value before it, and nothing to show.

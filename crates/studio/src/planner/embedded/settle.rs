@@ -150,7 +150,10 @@ impl<'a> Settler<'a> {
         let root_measure = match counted {
             Some((counted, by)) => {
                 // "how many customers have more than 10 orders": count the groups.
-                dimensions.push(Dimension::Entity(measures[counted].table));
+                dimensions.push(match measures[counted].column {
+                    Some(column) => Dimension::Column(column),
+                    None => Dimension::Entity(measures[counted].table),
+                });
                 shape = Shape::OverGroups(Aggregate::Count);
                 let by = if by > counted { by - 1 } else { by };
                 measures.remove(counted);
@@ -259,8 +262,10 @@ impl<'a> Settler<'a> {
         let counts = |(index, measure): (usize, &Measure)| {
             let is_having = havings.iter().any(|(having, _)| *having == index);
             let of_owner = measure.table != chosen.table && self.schema.path_up(chosen.table, measure.table).is_some();
-            (!is_having && measure.aggregate == Aggregate::Count && measure.metric.is_none() && of_owner)
-                .then_some(index)
+            // "how many cities have more than 3 airports", where cities are a column of theirs.
+            let of_column = measure.aggregate == Aggregate::CountDistinct && measure.table == chosen.table;
+            let counts = (measure.aggregate == Aggregate::Count && of_owner) || of_column;
+            (!is_having && counts && measure.metric.is_none()).then_some(index)
         };
         let counted = measures.iter().enumerate().find_map(counts)?;
         Some((counted, *by))
