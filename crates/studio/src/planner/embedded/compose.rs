@@ -160,7 +160,7 @@ impl Composer<'_> {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
             Meaning::Unknown if self.is_of_a_number(here) || self.is_of_its_column(here) => self.at += 1,
-            Meaning::Unknown if self.is_called_before_its_value(here) => {}
+            Meaning::Unknown if self.is_called_before_its_value(here) || self.is_typed_before_its_column(here) => {}
             Meaning::Unknown if self.is_an_amount(here) => {
                 self.at += 1;
                 self.wait_for_count(here);

@@ -121,8 +121,10 @@ impl Composer<'_> {
             return false;
         }
         if let Some(Meaning::Time(range)) = self.meaning(next).cloned() {
-            let temporal: Vec<_> =
-                mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            let is_time = |column: &ColumnId| {
+                self.schema.is_temporal(*column) || self.schema.year_of(column.table) == Some(*column)
+            };
+            let temporal: Vec<_> = mention.columns.iter().copied().filter(is_time).collect();
             if temporal.is_empty() {
                 return false;
             }
@@ -304,6 +306,13 @@ impl Composer<'_> {
         match (named, said) {
             // "which papers have the word 'ML' in their titles"
             _ if kind == Match::Contains && self.is_within_a_column(raw) => {}
+            // "contain the letter w in their description": a part of a text, though some are just that.
+            (None, None) if kind == Match::Contains && self.is_a_mere_value(raw) => {
+                let text = self.text(raw, raw + 1);
+                if !self.within_a_column(raw, text) {
+                    self.leave(here);
+                }
+            }
             (Some(mention), Some(text)) => {
                 self.text_match(&mention, Test::Text(kind, text), false, here, raw);
             }
@@ -314,7 +323,23 @@ impl Composer<'_> {
 
     /// "a song with 'Hey' in its title": a part of the text of the column behind it.
     pub(super) fn is_within_a_column(&mut self, here: usize) -> bool {
-        let Some(Meaning::Quoted(text)) = self.meaning(here).cloned() else { return false };
+        let text = match self.meaning(here) {
+            Some(Meaning::Quoted(text)) => text.clone(),
+            // Some text is just that.
+            Some(Meaning::Noun(_)) if self.is_a_mere_value(here) => match quote::quoted(&self.text(here, here + 1)) {
+                Some((_, inside)) => inside.to_owned(),
+                None => return false,
+            },
+            _ => return false,
+        };
+        self.within_a_column(here, text)
+    }
+
+    fn is_a_mere_value(&self, at: usize) -> bool {
+        self.noun(at).is_some_and(|noun| noun.table.is_none() && noun.columns.is_empty() && !noun.values.is_empty())
+    }
+
+    fn within_a_column(&mut self, here: usize, text: String) -> bool {
         let said = |at: usize| self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
         let of = self.skip_noise(here + 1);
         let is_in = said(here + 1) == "in" && of > here + 1 && said(of - 1) != "in";

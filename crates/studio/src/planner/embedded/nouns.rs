@@ -3,7 +3,7 @@
 
 use super::compose::{Composer, DESCRIBED, Operand, Pending};
 use super::cue::{Aggregate, Comparison, Cue};
-use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
+use super::intent::{Filter, Left, Measure, Measured, Mention, RankBy, Subject, Test};
 use super::link::{self, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
@@ -408,6 +408,13 @@ impl Composer<'_> {
             numbers => numbers,
         };
         let distinct = std::mem::take(&mut self.distinct);
+        // "how much does the youngest dog weigh": what that one row has.
+        let of_one = matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(_)) && rank.plural != Some(true));
+        let asks_how_much = |pending: &Pending| pending.text.eq_ignore_ascii_case("how much");
+        if of_one && !numbers.is_empty() && self.pending.iter().all(asks_how_much) {
+            self.pending.clear();
+            return self.show(Mention { columns: numbers, ..mention });
+        }
         let is_described = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
         for pending in std::mem::take(&mut self.pending) {
             if distinct && pending.aggregate != Aggregate::Count {

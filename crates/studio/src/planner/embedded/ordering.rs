@@ -325,7 +325,9 @@ impl Composer<'_> {
             self.intent.limit = Some(limit);
             self.at += 1;
         }
-        if quality != Quality::Any {
+        // "the shortest life expectancy" is the lowest.
+        let of_number = self.noun(self.at).is_some_and(|noun| self.is_number(noun));
+        if quality != Quality::Any && !(of_number && matches!(quality, Quality::Duration | Quality::Height)) {
             self.set_rank(direction, RankBy::Quality(quality), here);
             return;
         }

@@ -2,8 +2,8 @@
 
 use super::compose::Composer;
 use super::cue::{Aggregate, Cue, Direction, Quality};
-use super::intent::Mention;
-use super::link::Meaning;
+use super::intent::{Filter, Left, Mention, Test};
+use super::link::{Meaning, Noun};
 use super::schema::ColumnId;
 use super::words;
 use crate::planner::ColumnType;
@@ -98,6 +98,26 @@ impl Composer<'_> {
             is_value: false,
         };
         self.values(value, here, Some(&of));
+        true
+    }
+
+    /// "in Gelderland district": a name before a column of so many texts that nobody knows them here.
+    pub(super) fn is_typed_before_its_column(&mut self, here: usize) -> bool {
+        let text = self.text(here, here + 1);
+        let is_name = here > 0 && text.starts_with(char::is_uppercase);
+        let many = |column: &ColumnId| {
+            let described = self.schema.column(*column);
+            described.data_type == ColumnType::Text && described.sample_values.is_empty() && !self.schema.is_temporal(*column)
+        };
+        let is_column = |noun: &Noun| noun.table.is_none() && !noun.plural && !noun.columns.is_empty() && noun.columns.iter().all(many);
+        if !is_name || !self.noun(here + 1).is_some_and(is_column) {
+            return false;
+        }
+        let Some(mention) = self.mention(here + 1) else { return false };
+        self.at = here + 2;
+        let phrase = self.text(here, self.at);
+        let negated = self.negated_now();
+        self.intent.filters.push(Filter::new(Left::Column(mention), Test::Typed(text), negated, phrase));
         true
     }
 

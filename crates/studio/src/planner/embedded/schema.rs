@@ -679,6 +679,13 @@ fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
     {
         calls.push((vec![of.clone(), head.clone()], 0.9));
     }
+    // "director" for `directed_by`
+    if let [deed, by] = words.as_slice()
+        && by == "by"
+        && let Some(stem) = deed.strip_suffix("ed")
+    {
+        calls.extend(["or", "er"].map(|ending| (vec![format!("{stem}{ending}")], 0.9)));
+    }
     // "status code" for `booking_status_code`.
     for length in 2..words.len() {
         calls.push((words[words.len() - length..].to_vec(), 0.7));

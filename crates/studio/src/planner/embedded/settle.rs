@@ -374,8 +374,12 @@ impl<'a> Settler<'a> {
             Some(SortBy::Measure(measure)) => Ok(Some((OrderBy::Measure(measure), descending.unwrap_or(true)))),
             Some(SortBy::Column(mention)) => {
                 let column = self.column(&mention)?;
+                let refers = |one: ColumnId, other: ColumnId| {
+                    self.schema.edges.iter().any(|edge| edge.from == one && edge.to == other)
+                };
                 let position = dimensions.iter().position(|dimension| match dimension {
-                    Dimension::Column(known) | Dimension::Time(_, known) => *known == column,
+                    Dimension::Column(known) => *known == column || refers(*known, column) || refers(column, *known),
+                    Dimension::Time(_, known) => *known == column,
                     Dimension::Entity(table) => self.schema.label_of(*table) == Some(column),
                 });
                 match position {

@@ -47,7 +47,7 @@ const SYNONYMS: &[&[&str]] = &[
     &["author", "writer"],
     &["elevation", "altitude"],
     &["photo", "picture"],
-    &["population", "inhabitant", "resident", "people"],
+    &["population", "inhabitant", "resident", "people", "populated", "populous"],
 ];
 
 /// Who and what comes from a country, where its name does not tell.
