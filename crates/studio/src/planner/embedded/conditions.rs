@@ -216,7 +216,13 @@ impl Composer<'_> {
         };
         let mut end = at + 1;
         // "… the average salary": the same column once more.
-        let again = self.skip_noise(end);
+        let mut again = self.skip_noise(end);
+        let owns = |noun: &Noun| noun.table.is_some_and(|(table, _)| mention.columns.iter().any(|c| c.table == table));
+        // "… the average savings balance"
+        let behind = self.noun(again + 1).is_some_and(|noun| noun.columns.iter().any(|c| mention.columns.contains(c)));
+        if behind && self.noun(again).is_some_and(owns) {
+            again += 1;
+        }
         if let Some(noun) = self.noun(again) {
             let same = noun.columns.iter().any(|column| mention.columns.contains(column));
             if !same {
@@ -233,6 +239,12 @@ impl Composer<'_> {
                 return None;
             }
             end = of + 1;
+        }
+        // "… across all employees"
+        let across = self.links.get(end).is_some_and(|link| link.text.eq_ignore_ascii_case("across"));
+        let all = self.skip_noise(end + 1);
+        if across && self.noun(all).is_some_and(owns) {
+            return Some((aggregate, all + 1));
         }
         // "the average of each department" is another question.
         (!matches!(self.cue(self.skip_noise(end)), Some(Cue::By))).then_some((aggregate, end))
@@ -487,11 +499,29 @@ impl Composer<'_> {
                 None => return false,
             },
         };
+        // "codes that were used less than 5 times": in so many rows they stand.
+        if let ([column], []) = (self.intent.columns.as_slice(), self.intent.subjects.as_slice())
+            && self.intent.measures.is_empty()
+        {
+            let (of, text) = (Measured::RowsWith(column.clone()), column.text.clone());
+            return self.compare_counted(of, text, comparison, number, (here, end));
+        }
         let [first, .., last] = self.intent.subjects.as_slice() else { return false };
         if first.table == last.table || self.schema.path_up(last.table, first.table).is_none() {
             return false;
         }
         let (of, text) = (Measured::Rows(last.table), last.text.clone());
+        self.compare_counted(of, text, comparison, number, (here, end))
+    }
+
+    fn compare_counted(
+        &mut self,
+        of: Measured,
+        text: String,
+        comparison: Comparison,
+        number: String,
+        (here, end): (usize, usize),
+    ) -> bool {
         self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
         let measure = self.intent.measures.len() - 1;
         self.silence(measure);
