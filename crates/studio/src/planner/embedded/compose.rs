@@ -166,7 +166,10 @@ impl Composer<'_> {
                 self.wait_for_count(here);
             }
             Meaning::Unknown if self.relates(here) => {
-                self.intent.relations.push(self.links[here].text.clone());
+                let text = self.links[here].text.clone();
+                let began = self.begins_then(&text.to_lowercase(), here);
+                let meaning = if began { "when it happened" } else { "how the things belong together" };
+                self.intent.relations.push((text, meaning));
                 self.at += 1;
             }
             Meaning::Quoted(_) if self.is_within_a_column(here) => {}
@@ -242,6 +245,8 @@ impl Composer<'_> {
             // "the number of orders for different customers"
             Cue::Distinct if self.tells_parts(here) => self.group_by(here),
             Cue::Distinct => self.distinct = true,
+            // "customers who share a city" have it in common.
+            Cue::Share if self.is_verb_of_a_thing(here) => self.leave(here),
             Cue::Share => self.intent.share = true,
             Cue::By => self.group_by(here),
             Cue::SortBy => self.sort_by(here),

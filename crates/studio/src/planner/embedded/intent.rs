@@ -210,8 +210,8 @@ pub(super) struct Intent {
     pub(super) who: bool,
     /// "both" was said of values, which is to mean something.
     pub(super) both: bool,
-    /// Verbs that say no more than that two things belong together.
-    pub(super) relations: Vec<String>,
+    /// Verbs that say no more than that two things belong together, or when one was, with which of the two they say.
+    pub(super) relations: Vec<(String, &'static str)>,
     /// A column was named before any table: "the names of customers" and not "customers with their names".
     pub(super) columns_first: bool,
     /// Measures, by position, of which nobody asked for the number: they only rank or choose.

@@ -457,7 +457,8 @@ impl Linker<'_> {
             // "order amount" and "orders.amount" own; in "customers signed up" a verb follows.
             let owner = &tokens[cut - 1];
             let dotted = self.question.get(owner.span.1..tokens[cut].span.0) == Some(".");
-            if owner.lower != owner.singular && !dotted {
+            let happened = tokens.len() == cut + 1 && tokens[cut].lower.ends_with("ed") && words::is_origin(&tokens[cut].lower);
+            if (owner.lower != owner.singular || happened) && !dotted {
                 continue;
             }
             for (table, table_score) in best(&self.schema.table_names, &tokens[..cut]) {

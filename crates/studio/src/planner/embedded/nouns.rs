@@ -299,6 +299,9 @@ impl Composer<'_> {
         if self.condition(&mut mention, here) || self.is_of_the_value_before(&mention, here) {
             return;
         }
+        if self.happened_last(here) {
+            return;
+        }
         if flags {
             let negated = self.negated.take().is_some();
             let text = mention.text.clone();
@@ -340,8 +343,11 @@ impl Composer<'_> {
         let Some(before) = here.checked_sub(2).filter(|_| self.cue(here - 1) == Some(Cue::Of)) else { return false };
         let is_same = self.noun(before).is_some_and(|noun| noun.table.is_none() && noun.columns == [*column]);
         let words = self.schema.words_of(*column);
-        let said = |at: usize| words::singular(&self.links[at].text.to_lowercase());
-        is_same && words.contains(&said(before)) && words.contains(&said(here)) && said(before) != said(here)
+        let said = |at: usize| -> Vec<String> {
+            words::name_words(&self.links[at].text).iter().map(|word| words::singular(word)).collect()
+        };
+        let known = |word: &String| words.iter().any(|own| own == word || words::are_synonyms(own, word));
+        is_same && said(here).iter().all(|word| words.contains(word)) && said(before).iter().all(known)
     }
 
     /// "the names of the states", "director names", where states and directors are columns: those have no name beside them.
@@ -448,6 +454,15 @@ impl Composer<'_> {
                         && (numbers.iter().all(additive) || says_total || is_plural) =>
                 {
                     (Aggregate::Sum, of_numbers)
+                }
+                // How many different numbers there are is asked with "different".
+                Aggregate::Count
+                    if !distinct
+                        && numbers.len() == mention.columns.len()
+                        && !numbers.iter().any(|column| self.schema.is_label_like(*column)) =>
+                {
+                    self.leave(here);
+                    continue;
                 }
                 Aggregate::Count => (Aggregate::CountDistinct, mention.clone()),
                 aggregate if !numbers.is_empty() => (aggregate, of_numbers),

@@ -402,7 +402,13 @@ impl Composer<'_> {
 
     /// Columns were named, and nothing else, and the table has them all.
     fn tells_of(&self, table: TableId) -> bool {
-        let has = |mention: &Mention| mention.columns.iter().any(|column| column.table == table);
+        // "the names and amounts of the largest orders" may be of those to whom the orders refer, too.
+        let own = |mention: &&Mention| mention.columns.iter().any(|column| column.table == table);
+        let tells_size = self.intent.columns.iter().filter(own).any(|mention| !self.numbers_of(mention).is_empty());
+        let has = |mention: &Mention| {
+            own(&mention)
+                || (tells_size && mention.columns.iter().any(|column| self.schema.path_up(table, column.table).is_some()))
+        };
         self.intent.subjects.is_empty()
             && self.intent.dimensions.is_empty()
             && self.intent.measures.is_empty()

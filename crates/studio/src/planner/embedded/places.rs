@@ -54,6 +54,13 @@ impl Composer<'_> {
         matches!(said.as_str(), "year" | "years") && origin && before.is_some_and(|noun| self.is_number(noun))
     }
 
+    /// "who share …", "that share …"
+    pub(super) fn is_verb_of_a_thing(&self, here: usize) -> bool {
+        let before = here.checked_sub(1).map(|before| self.links[before].text.to_lowercase());
+        let is_share = self.text(here, here + 1).eq_ignore_ascii_case("share");
+        is_share && before.is_some_and(|before| matches!(before.as_str(), "who" | "that" | "which" | "they" | "do"))
+    }
+
     /// "… for different customers": of each of them.
     pub(super) fn tells_parts(&self, here: usize) -> bool {
         let is_for = here.checked_sub(1).is_some_and(|before| self.links[before].text.eq_ignore_ascii_case("for"));

@@ -60,7 +60,14 @@ impl Composer<'_> {
             // Of one thing it is the value that is told of: "directed by Ann".
             return self.cue(here + 1) == Some(Cue::By);
         }
-        belong(&ones, &others)
+        // "managed by the department", where things have a manager: that is another way in which they belong.
+        let stem = words::root(&word);
+        let is_its = |column: ColumnId| {
+            self.schema.words_of(column).iter().any(|own| own.len() > stem.len() && own.starts_with(&stem))
+        };
+        let tells_another_way =
+            ones.iter().chain(&others).any(|table| self.schema.columns_of(*table).any(|column| is_its(column) && self.schema.is_key_like(column)));
+        belong(&ones, &others) && !(tells_another_way && self.cue(here + 1) == Some(Cue::By))
     }
 
     /// "which wineries produce at least four wines", "how many wines does each winery produce": a column of the table is who does it.
@@ -94,8 +101,15 @@ impl Composer<'_> {
         }
     }
 
+    /// "which museum opened most recently": the verb tells by what they are ordered, and is nothing to show.
+    pub(super) fn happened_last(&self, here: usize) -> bool {
+        let word = self.links[here].text.to_lowercase();
+        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
+        word.ends_with("ed") && words::is_origin(&word) && (newest(here + 1) || here.checked_sub(1).is_some_and(newest))
+    }
+
     /// "museums opened before 2009": with one time alone, it is this one's.
-    fn begins_then(&self, word: &str, here: usize) -> bool {
+    pub(super) fn begins_then(&self, word: &str, here: usize) -> bool {
         let Some(table) = self.last_table else { return false };
         let then = self.skip_noise(here + 1);
         let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };

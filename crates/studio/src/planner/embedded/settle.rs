@@ -35,8 +35,8 @@ impl<'a> Settler<'a> {
 
     /// Settles the whole intent.
     pub(super) fn settle(&mut self) -> Result<Settled, Unclear> {
-        for verb in std::mem::take(&mut self.intent.relations) {
-            self.notes.understand(&verb, "how the things belong together".to_owned());
+        for (verb, meaning) in std::mem::take(&mut self.intent.relations) {
+            self.notes.understand(&verb, meaning.to_owned());
         }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
         self.names_tell_the_thing();

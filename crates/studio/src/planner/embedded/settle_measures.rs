@@ -147,6 +147,19 @@ impl Settler<'_> {
                     (None, Some(subject)) => Measured::Rows(self.child_of(subject)?),
                     (None, None) => return Err(Unclear::words(std::slice::from_ref(&rank.text))),
                 };
+                // "the most common page of the pro users": whose they are, and no groups.
+                let columns: Vec<ColumnId> =
+                    self.intent.columns.iter().flat_map(|mention| mention.columns.iter().copied()).collect();
+                // Of names and keys there is one each: what is common is then the thing itself.
+                let identifies = |column: &ColumnId| {
+                    let own = [self.schema.label_of(column.table), self.schema.key_of(column.table)];
+                    own.contains(&Some(*column))
+                };
+                let of_things = columns.is_empty() || columns.iter().any(identifies);
+                let owns = |table: TableId| of_things || columns.iter().any(|column| column.table == table);
+                for subject in self.intent.subjects.iter_mut().filter(|subject| !owns(subject.table)) {
+                    subject.after_measure = true;
+                }
                 let text = rank.text.clone();
                 self.intent.measures.push(intent::Measure { aggregate: Aggregate::Count, of, text });
                 self.intent.silent.push(self.intent.measures.len() - 1);
