@@ -327,12 +327,11 @@ impl Composer<'_> {
     }
 
     fn wait_for_count(&mut self, here: usize) {
-        // "the numbers of the flights" are what flights are called by; "the numbers of flights for each city" count them.
+        // "the numbers of the flights" tell them apart; "the numbers of flights for each city" count them.
         let said = self.text(here, here + 1).to_lowercase();
         let follows = here > 0 && self.cue(here - 1) == Some(Cue::And);
-        let of_different = (here..self.links.len()).any(|at| {
-            self.cue(at) == Some(Cue::Distinct) && self.links[at - 1].text.eq_ignore_ascii_case("for")
-        });
+        let of_different = (here..self.links.len())
+            .any(|at| self.cue(at) == Some(Cue::Distinct) && self.links[at - 1].text.eq_ignore_ascii_case("for"));
         if said.ends_with("numbers of") && !follows && !of_different && !self.groups_follow(here) {
             return self.leave(here);
         }
@@ -591,7 +590,8 @@ impl Composer<'_> {
             Left::Column(mention) => Some(mention.clone()),
             _ => None,
         });
-        let counts_rank = |measure: &usize| self.intent.measures.get(*measure).is_some_and(|of| of.aggregate == Aggregate::Count);
+        let counts_rank =
+            |measure: &usize| self.intent.measures.get(*measure).is_some_and(|of| of.aggregate == Aggregate::Count);
         let ranks_by_count = match self.intent.rank.as_ref().map(|rank| &rank.by) {
             Some(RankBy::Quality(Quality::Frequency)) => true,
             Some(RankBy::Measure(measure)) => counts_rank(measure),

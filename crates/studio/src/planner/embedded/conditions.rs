@@ -2,7 +2,7 @@
 
 use super::calendar;
 use super::compose::{Composer, DESCRIBED, Operand};
-use super::cue::{Aggregate, Comparison, Cue, Match, Quality};
+use super::cue::{Aggregate, Comparison, Cue};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::{Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
@@ -10,7 +10,7 @@ use super::words;
 use crate::planner::{ColumnType, quote};
 
 impl Composer<'_> {
-    fn number_at(&self, at: usize) -> Option<String> {
+    pub(super) fn number_at(&self, at: usize) -> Option<String> {
         match self.meaning(at) {
             Some(Meaning::Number(number)) => Some(number.clone()),
             _ => None,
@@ -39,7 +39,7 @@ impl Composer<'_> {
         Some((end, if end == at + 1 { first } else { self.text(at, end) }))
     }
 
-    fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
+    pub(super) fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
         self.intent.filters.push(Filter::new(Left::Column(mention), test, negated, text));
     }
 
@@ -181,207 +181,10 @@ impl Composer<'_> {
 
     fn is_of_so_many(&self, mention: &Mention, of: usize) -> bool {
         let number = self.number_at(of + 1).filter(|number| calendar::year(number).is_none());
-        let is_last = !matches!(self.cue(of + 2), Some(Cue::Superlative(..))) && self.noun(self.skip_noise(of + 2)).is_none();
+        let is_last =
+            !matches!(self.cue(of + 2), Some(Cue::Superlative(..))) && self.noun(self.skip_noise(of + 2)).is_none();
         let is_of = self.links[of].text.eq_ignore_ascii_case("of");
         number.is_some() && is_of && is_last && !self.numbers_of(mention).is_empty()
-    }
-
-    /// "salary above the average", "score below the average score of all shops": held against all rows.
-    fn compare_overall(
-        &mut self,
-        mention: &Mention,
-        comparison: Comparison,
-        negated: bool,
-        here: usize,
-        next: usize,
-    ) -> bool {
-        let Some((aggregate, end)) = self.overall_at(next, mention) else { return false };
-        let columns = self.numbers_of(mention);
-        if columns.is_empty() {
-            return false;
-        }
-        self.at = end;
-        let text = self.text(here, end);
-        let negated = self.negated_now() || negated;
-        self.filter(Mention { columns, ..mention.clone() }, Test::Overall(comparison, aggregate), negated, text);
-        true
-    }
-
-    /// The aggregate at this place, where it is of the column that is compared, and of all rows.
-    fn overall_at(&self, at: usize, mention: &Mention) -> Option<(Aggregate, usize)> {
-        let at = self.skip_noise(at);
-        let aggregate = match self.cue(at)? {
-            Cue::Aggregate(aggregate @ (Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum)) => aggregate,
-            _ => return None,
-        };
-        let mut end = at + 1;
-        // "… the average salary": the same column once more.
-        let mut again = self.skip_noise(end);
-        let owns = |noun: &Noun| noun.table.is_some_and(|(table, _)| mention.columns.iter().any(|c| c.table == table));
-        // "… the average savings balance"
-        let behind = self.noun(again + 1).is_some_and(|noun| noun.columns.iter().any(|c| mention.columns.contains(c)));
-        if behind && self.noun(again).is_some_and(owns) {
-            again += 1;
-        }
-        if let Some(noun) = self.noun(again) {
-            let same = noun.columns.iter().any(|column| mention.columns.contains(column));
-            if !same {
-                return None;
-            }
-            end = again + 1;
-        }
-        // "… of all employees": the rows that are compared.
-        let of = self.skip_noise(end);
-        if of > end
-            && let Some((table, _)) = self.noun(of).and_then(|noun| noun.table)
-        {
-            if !mention.columns.iter().any(|column| column.table == table) {
-                return None;
-            }
-            end = of + 1;
-        }
-        // "… across all employees"
-        let across = self.links.get(end).is_some_and(|link| link.text.eq_ignore_ascii_case("across"));
-        let all = self.skip_noise(end + 1);
-        if across && self.noun(all).is_some_and(owns) {
-            return Some((aggregate, all + 1));
-        }
-        // "the average of each department" is another question.
-        (!matches!(self.cue(self.skip_noise(end)), Some(Cue::By))).then_some((aggregate, end))
-    }
-
-    /// "older than 20", "younger than the average": the column is told by the word.
-    pub(super) fn compare_quality(&mut self, comparison: Comparison, quality: Quality, here: usize) {
-        let named = match self.take_operand() {
-            Some(Err(mention)) if self.tells(quality, &mention) => Some(mention),
-            Some(Err(other)) => {
-                self.intent.columns.push(other);
-                None
-            }
-            _ => None,
-        };
-        let mention = named.or_else(|| self.of_quality(quality, here));
-        let Some(mention) = mention else { return self.leave(here) };
-        let negated = self.negated_now();
-        let at = self.skip_noise(self.at);
-        if let Some(number) = self.number_at(at) {
-            self.at = at + 1;
-            let text = self.text(here, self.at);
-            self.filter(mention, Test::Number(comparison, number), negated, text);
-        } else if let Some((aggregate, end)) = self.overall_at(at, &mention) {
-            self.at = end;
-            let text = self.text(here, end);
-            self.filter(mention, Test::Overall(comparison, aggregate), negated, text);
-        } else {
-            self.leave(here);
-        }
-    }
-
-    fn tells(&self, quality: Quality, mention: &Mention) -> bool {
-        let numbers = self.numbers_of(mention);
-        let told = |column: &ColumnId| {
-            self.schema.words_of(*column).iter().any(|word| quality.column_words().contains(&word.as_str()))
-        };
-        numbers.iter().any(told)
-    }
-
-    /// The numbers of the schema that tell a quality.
-    fn of_quality(&self, quality: Quality, here: usize) -> Option<Mention> {
-        let fits = |column: &ColumnId| {
-            let words = self.schema.words_of(*column);
-            self.is_number_column(*column) && words.iter().any(|word| quality.column_words().contains(&word.as_str()))
-        };
-        let columns: Vec<ColumnId> = self.schema.all_columns().filter(fits).collect();
-        (!columns.is_empty()).then(|| Mention {
-            columns,
-            text: self.text(here, here + 1),
-            near: self.last_table,
-            qualified: false,
-            implied: None,
-            score: 0.9,
-            is_value: false,
-        })
-    }
-
-    fn age_of(&self, table: TableId, here: usize) -> Option<Mention> {
-        let mention = self.of_quality(Quality::Age, here)?;
-        let columns: Vec<ColumnId> = mention.columns.iter().copied().filter(|column| column.table == table).collect();
-        (!columns.is_empty()).then_some(Mention { columns, ..mention })
-    }
-
-    /// "names of documents that contain 'CV'": the column named last. "Customers including their orders" compares nothing.
-    pub(super) fn matches(&mut self, kind: Match, here: usize) {
-        let raw = self.skip_noise(self.at);
-        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
-        let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
-        let said = self.links.get(raw).and_then(|link| quote::quoted(&link.text)).map(|(_, inside)| inside.to_owned());
-        match (named, said) {
-            // "which papers have the word 'ML' in their titles"
-            _ if kind == Match::Contains && self.is_within_a_column(raw) => {}
-            // "contain the letter w in their description": a part of a text, though some are just that.
-            (None, None) if kind == Match::Contains && self.is_a_mere_value(raw) => {
-                let text = self.text(raw, raw + 1);
-                if !self.within_a_column(raw, text) {
-                    self.leave(here);
-                }
-            }
-            (Some(mention), Some(text)) => {
-                self.text_match(&mention, Test::Text(kind, text), false, here, raw);
-            }
-            _ if self.noun(raw).is_none() => self.leave(here),
-            _ => {}
-        }
-    }
-
-    /// "a song with 'Hey' in its title": a part of the text of the column behind it.
-    pub(super) fn is_within_a_column(&mut self, here: usize) -> bool {
-        let text = match self.meaning(here) {
-            Some(Meaning::Quoted(text)) => text.clone(),
-            // Some text is just that.
-            Some(Meaning::Noun(_)) if self.is_a_mere_value(here) => match quote::quoted(&self.text(here, here + 1)) {
-                Some((_, inside)) => inside.to_owned(),
-                None => return false,
-            },
-            _ => return false,
-        };
-        self.within_a_column(here, text)
-    }
-
-    fn is_a_mere_value(&self, at: usize) -> bool {
-        self.noun(at).is_some_and(|noun| noun.table.is_none() && noun.columns.is_empty() && !noun.values.is_empty())
-    }
-
-    fn within_a_column(&mut self, here: usize, text: String) -> bool {
-        let said = |at: usize| self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
-        let of = self.skip_noise(here + 1);
-        let is_in = said(here + 1) == "in" && of > here + 1 && said(of - 1) != "in";
-        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
-        let Some(mut mention) = self.mention(of).filter(|_| is_in) else { return false };
-        // "publishers with 'Ann' in their names": the publisher is its name.
-        if matches!(said(of).as_str(), "name" | "names" | "title" | "titles")
-            && let Some(last) = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned()
-        {
-            if self.intent.columns.len() > 1 {
-                self.intent.columns.pop();
-            }
-            mention = last;
-        }
-        if mention.columns.is_empty() || !mention.columns.iter().all(is_text) {
-            return false;
-        }
-        self.text_match(&mention, Test::Text(Match::Contains, text), false, here, of)
-    }
-
-    fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
-        // "which names contain …" asks for them.
-        if self.intent.others() == 0 && self.intent.filters.is_empty() {
-            self.show(mention.clone());
-        }
-        self.at = raw + 1;
-        let text = self.text(here, self.at);
-        let negated = self.negated_now() || negated;
-        self.filter(mention.clone(), test, negated, text);
-        true
     }
 
     fn compare_column(
@@ -563,17 +366,6 @@ impl Composer<'_> {
                 },
             },
         }
-    }
-
-    /// "above the average age": of the column behind the aggregate, of each row and of all.
-    fn overall_behind(&self, at: usize) -> Option<(Mention, Aggregate, usize)> {
-        let of = self.skip_noise(at + 1);
-        let mention = self.mention(of)?;
-        let columns = self.numbers_of(&mention);
-        (!columns.is_empty()).then_some(())?;
-        let mention = Mention { columns, ..mention };
-        let (aggregate, end) = self.overall_at(at, &mention)?;
-        Some((mention, aggregate, end))
     }
 
     /// "above age 20", "a greater weight than 10": the column stands between.
@@ -781,7 +573,15 @@ impl Composer<'_> {
         {
             let text = self.text(here, here + 1);
             let near = Some(label.table);
-            let mention = Mention { columns: vec![label], text, near, qualified: true, implied: None, score: 0.9, is_value: false };
+            let mention = Mention {
+                columns: vec![label],
+                text,
+                near,
+                qualified: true,
+                implied: None,
+                score: 0.9,
+                is_value: false,
+            };
             if next >= self.links.len() {
                 self.show(mention);
             } else {

@@ -260,8 +260,7 @@ impl Linker<'_> {
     /// The verb with which a sentence begins that asks to see something.
     fn is_command(&self, at: usize) -> bool {
         let polite = |before: usize| matches!(self.tokens[before].lower.as_str(), "please" | "you" | "kindly");
-        let begins =
-            at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause || polite(before));
+        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause || polite(before));
         let verb = matches!(self.tokens[at].lower.as_str(), "show" | "list" | "display" | "report" | "return" | "find");
         begins && verb && self.goes_on(at)
     }
@@ -457,7 +456,8 @@ impl Linker<'_> {
             // "order amount" and "orders.amount" own; in "customers signed up" a verb follows.
             let owner = &tokens[cut - 1];
             let dotted = self.question.get(owner.span.1..tokens[cut].span.0) == Some(".");
-            let happened = tokens.len() == cut + 1 && tokens[cut].lower.ends_with("ed") && words::is_origin(&tokens[cut].lower);
+            let happened =
+                tokens.len() == cut + 1 && tokens[cut].lower.ends_with("ed") && words::is_origin(&tokens[cut].lower);
             if (owner.lower != owner.singular || happened) && !dotted {
                 continue;
             }
@@ -553,7 +553,8 @@ pub(super) fn calls(schema: &Schema<'_>, phrase: &str) -> Vec<(ColumnId, f64)> {
     best_of_each_table(&schema.column_names, &token::tokenize(phrase))
 }
 
-/// The numbers that a phrase can name best, where it names something else better: an "area" is a region, and a `surface_area`.
+/// The numbers that a phrase can name best, where it names something else better: an "area" is a region, and a
+/// `surface_area`.
 pub(super) fn numbers_called(schema: &Schema<'_>, phrase: &str) -> Vec<ColumnId> {
     let is_number = |name: &&Name<ColumnId>| schema.is_numeric(name.of) && !schema.is_key_like(name.of);
     let names = schema.column_names.iter().filter(is_number);

@@ -350,7 +350,7 @@ impl Composer<'_> {
         is_same && said(here).iter().all(|word| words.contains(word)) && said(before).iter().all(known)
     }
 
-    /// "the names of the states", "director names", where states and directors are columns: those have no name beside them.
+    /// "the names of the states", "director names", where states and directors are columns that have no name beside them.
     fn names_a_column(&self, here: usize) -> bool {
         let is_name = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "name" | "names");
         let is_text = |column: &ColumnId| {
@@ -383,14 +383,16 @@ impl Composer<'_> {
         let said: Vec<String> = words::name_words(&mention.text).iter().map(|word| words::singular(word)).collect();
         let has_it = |column: &ColumnId| {
             let words = self.schema.words_of(*column);
-            said.iter().all(|word| words.contains(word)) && !as_it && self.noun(here).is_some_and(|noun| noun.table.is_none())
+            said.iter().all(|word| words.contains(word))
+                && !as_it
+                && self.noun(here).is_some_and(|noun| noun.table.is_none())
         };
         let is_it = |column: &ColumnId| mention.columns.contains(column) || has_it(column);
         // "Bob's friends" are of Bob, and the friend Bob is another.
         let owns = self.links[before].text.contains(['\'', '\u{2019}']);
-        let is_value = self.noun(before).is_some_and(|noun| {
-            noun.table.is_none() && noun.values.iter().any(|(column, _)| is_it(column))
-        });
+        let is_value = self
+            .noun(before)
+            .is_some_and(|noun| noun.table.is_none() && noun.values.iter().any(|(column, _)| is_it(column)));
         let named: Vec<ColumnId> = self.schema.all_columns().filter(has_it).collect();
         let last = self.intent.filters.last_mut().filter(|_| is_value && !owns);
         let Some(Filter { left: Left::Column(value @ Mention { is_value: true, .. }), .. }) = last else {
@@ -408,14 +410,21 @@ impl Composer<'_> {
     pub(super) fn measure(&mut self, mention: Mention, here: usize) {
         let boils_down = self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
         let numbers = match self.numbers_of(&mention) {
-            none if none.is_empty() && boils_down && !mention.columns.iter().any(|column| self.schema.is_temporal(*column)) => {
+            none if none.is_empty()
+                && boils_down
+                && !mention.columns.iter().any(|column| self.schema.is_temporal(*column)) =>
+            {
                 link::numbers_called(self.schema, &mention.text)
             }
             numbers => numbers,
         };
         let distinct = std::mem::take(&mut self.distinct);
         // "how much does the youngest dog weigh": what that one row has.
-        let of_one = matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(_)) && rank.plural != Some(true));
+        let of_one = self
+            .intent
+            .rank
+            .as_ref()
+            .is_some_and(|rank| matches!(rank.by, RankBy::Quality(_)) && rank.plural != Some(true));
         let asks_how_much = |pending: &Pending| pending.text.eq_ignore_ascii_case("how much");
         if of_one && !numbers.is_empty() && self.pending.iter().all(asks_how_much) {
             self.pending.clear();

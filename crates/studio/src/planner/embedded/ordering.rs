@@ -16,13 +16,15 @@ impl Composer<'_> {
             self.intent.all = true;
             return;
         }
-        if std::mem::take(&mut self.sorts) {
+        let by_frequency = self.is_frequency(self.skip_noise(self.at)) && !self.intent.columns.is_empty();
+        if std::mem::take(&mut self.sorts) || by_frequency {
             self.sort_by(here);
             return;
         }
         let word = self.text(here, here + 1).to_lowercase();
         // "the total across all schools" is one number.
-        let is_frequent = matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(Quality::Frequency)));
+        let is_frequent =
+            matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(Quality::Frequency)));
         if word == "across" && (self.cue(self.at) == Some(Cue::All) || is_frequent) {
             let of = self.skip_noise(self.at);
             let is_one = !self.intent.measures.is_empty() || self.intent.rank.is_some();
@@ -234,6 +236,12 @@ impl Composer<'_> {
         }
     }
 
+    fn is_frequency(&self, at: usize) -> bool {
+        let said = self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
+        matches!(said.as_str(), "frequency" | "count" | "popularity" | "frequencies")
+            && !matches!(self.meaning(at), Some(Meaning::Noun(_)))
+    }
+
     pub(super) fn sort_by(&mut self, here: usize) {
         // "ordered by ascending age"
         if let Some(Cue::Sorted(direction)) = self.cue(self.at) {
@@ -252,11 +260,8 @@ impl Composer<'_> {
             return;
         }
         // "statuses by frequency", "in ascending order of count"
-        let frequency = self.links.get(start).is_some_and(|link| {
-            matches!(link.text.to_lowercase().as_str(), "frequency" | "count" | "popularity" | "frequencies")
-        });
+        let frequency = self.is_frequency(start);
         if frequency
-            && !matches!(self.meaning(start), Some(Meaning::Noun(_)))
             && self.intent.measures.is_empty()
             && let Some(column) = self.intent.columns.first().cloned()
         {
@@ -407,7 +412,8 @@ impl Composer<'_> {
         let tells_size = self.intent.columns.iter().filter(own).any(|mention| !self.numbers_of(mention).is_empty());
         let has = |mention: &Mention| {
             own(&mention)
-                || (tells_size && mention.columns.iter().any(|column| self.schema.path_up(table, column.table).is_some()))
+                || (tells_size
+                    && mention.columns.iter().any(|column| self.schema.path_up(table, column.table).is_some()))
         };
         self.intent.subjects.is_empty()
             && self.intent.dimensions.is_empty()

@@ -50,7 +50,8 @@ impl Composer<'_> {
     pub(super) fn is_year_of_a_number(&self, here: usize) -> bool {
         let said = self.text(here, here + 1).to_lowercase();
         let before = here.checked_sub(1).and_then(|before| self.noun(before));
-        let origin = here.checked_sub(1).is_some_and(|before| words::is_origin(&self.links[before].text.to_lowercase()));
+        let origin =
+            here.checked_sub(1).is_some_and(|before| words::is_origin(&self.links[before].text.to_lowercase()));
         matches!(said.as_str(), "year" | "years") && origin && before.is_some_and(|noun| self.is_number(noun))
     }
 
@@ -68,7 +69,7 @@ impl Composer<'_> {
         is_for && measured
     }
 
-    /// "types of status" for `status`, "the code of the city" for `city_code`: the word adds nothing to the column behind it.
+    /// "types of status" for `status`, "the code of the city" for `city_code`: the word adds nothing to what is behind it.
     pub(super) fn is_of_its_column(&self, here: usize) -> bool {
         let word = words::singular(&self.links[here].text.to_lowercase());
         let of = self.skip_noise(here + 1);
@@ -83,7 +84,7 @@ impl Composer<'_> {
         }
     }
 
-    /// "the city with code HKG", "the commander 'Baldwin'": the word is one of the name of the column that has the value.
+    /// "the city with code HKG", "the commander 'Baldwin'": the word stands in the name of the column that has the value.
     pub(super) fn is_called_before_its_value(&mut self, here: usize) -> bool {
         let word = words::singular(&self.links[here].text.to_lowercase());
         let value = self.skip_noise(here + 1);
@@ -114,9 +115,13 @@ impl Composer<'_> {
         let is_name = here > 0 && text.starts_with(char::is_uppercase);
         let many = |column: &ColumnId| {
             let described = self.schema.column(*column);
-            described.data_type == ColumnType::Text && described.sample_values.is_empty() && !self.schema.is_temporal(*column)
+            described.data_type == ColumnType::Text
+                && described.sample_values.is_empty()
+                && !self.schema.is_temporal(*column)
         };
-        let is_column = |noun: &Noun| noun.table.is_none() && !noun.plural && !noun.columns.is_empty() && noun.columns.iter().all(many);
+        let is_column = |noun: &Noun| {
+            noun.table.is_none() && !noun.plural && !noun.columns.is_empty() && noun.columns.iter().all(many)
+        };
         if !is_name || !self.noun(here + 1).is_some_and(is_column) {
             return false;
         }
@@ -177,13 +182,18 @@ impl Composer<'_> {
         (has && of_things).then_some(direction)
     }
 
-    /// "the highest, lowest and average cost", "the largest and the smallest code": one number beside others, and no rank.
+    /// "the highest, lowest and average cost": one number beside others, and no rank.
     pub(super) fn is_one_of_extremes(&self, here: usize) -> bool {
-        let boils_down = |at: usize| matches!(self.cue(at), Some(Cue::Aggregate(_) | Cue::Superlative(_, Quality::Any)));
+        let boils_down =
+            |at: usize| matches!(self.cue(at), Some(Cue::Aggregate(_) | Cue::Superlative(_, Quality::Any)));
         let is_link = |at: usize| self.cue(at) == Some(Cue::And) || matches!(self.meaning(at), Some(Meaning::Pause));
         let number = |at: usize| self.noun(at).is_some_and(|noun| self.has_numbers(noun) && noun.table.is_none());
         let said = self.text(here, here + 1).to_lowercase();
-        if self.intent.rank.is_some() || said.ends_with("number of") || said.ends_with("most") || said.ends_with("least") {
+        if self.intent.rank.is_some()
+            || said.ends_with("number of")
+            || said.ends_with("most")
+            || said.ends_with("least")
+        {
             return false;
         }
         // Behind it, perhaps with its own number between.
@@ -198,7 +208,8 @@ impl Composer<'_> {
         while before > 0 && self.cue(before - 1) == Some(Cue::Noise) {
             before -= 1;
         }
-        let follows = before > 1 && is_link(before - 1) && (!self.pending.is_empty() || !self.intent.measures.is_empty());
+        let follows =
+            before > 1 && is_link(before - 1) && (!self.pending.is_empty() || !self.intent.measures.is_empty());
         let follows = follows && number(self.skip_noise(here + 1)) && self.intent.subjects.is_empty();
         goes_on || follows
     }

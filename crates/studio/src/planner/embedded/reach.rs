@@ -1,5 +1,5 @@
-//! How far from what is asked for a word may be looked for. Over a long way of references some table has a column that is
-//! called like nearly anything, and what it tells is rarely what was meant.
+//! How far from what is asked for a word may be looked for. Over a long way of references some table has a column that
+//! is called like nearly anything, and what it tells is rarely what was meant.
 
 use super::Unclear;
 use super::intent::{Dimension as Named, Left, Mention};

@@ -65,13 +65,14 @@ impl Composer<'_> {
         let is_its = |column: ColumnId| {
             self.schema.words_of(column).iter().any(|own| own.len() > stem.len() && own.starts_with(&stem))
         };
-        let tells_another_way =
-            ones.iter().chain(&others).any(|table| self.schema.columns_of(*table).any(|column| is_its(column) && self.schema.is_key_like(column)));
+        let tells_another_way = ones.iter().chain(&others).any(|table| {
+            self.schema.columns_of(*table).any(|column| is_its(column) && self.schema.is_key_like(column))
+        });
         belong(&ones, &others) && !(tells_another_way && self.cue(here + 1) == Some(Cue::By))
     }
 
-    /// "which wineries produce at least four wines", "how many wines does each winery produce": a column of the table is who does it.
-    /// The verb right before the things would tell what state they are in.
+    /// "which wineries produce at least four wines", "how many wines does each winery produce": a column of the table is
+    /// who does it. The verb right before the things would tell what state they are in.
     fn does_with_its_rows(&self, here: usize) -> bool {
         let doer = |at: usize| {
             let noun = self.noun(at).filter(|noun| noun.table.is_none() && noun.values.is_empty())?;
@@ -84,12 +85,15 @@ impl Composer<'_> {
             let noun = self.noun(at).filter(|noun| noun.plural)?;
             noun.table.filter(|(_, score)| *score > noun.column_score).map(|(table, _)| table)
         };
-        let of = |columns: &Vec<ColumnId>, table: TableId| !columns.is_empty() && columns.iter().all(|column| column.table == table);
+        let of = |columns: &Vec<ColumnId>, table: TableId| {
+            !columns.is_empty() && columns.iter().all(|column| column.table == table)
+        };
         let before = (0..here).rev().find(|at| self.noun(*at).is_some());
         let after = (here + 1..self.links.len()).find(|at| self.noun(*at).is_some());
         match (before.and_then(doer), after) {
             (Some(columns), Some(after)) => {
-                let counts = |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..) | Cue::Count));
+                let counts =
+                    |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..) | Cue::Count));
                 rows(after).is_some_and(|table| of(columns, table)) && (here + 1..after).any(counts)
             }
             (Some(columns), None) => {

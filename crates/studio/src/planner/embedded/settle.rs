@@ -178,7 +178,7 @@ impl<'a> Settler<'a> {
             }
         }
         let mut asked = Vec::new();
-        // "which department has the most employees? List its name and id": those of the thing, and not of what is counted.
+        // "which department has the most employees? List its name and id": not those of what is counted.
         let thing = dimensions.iter().find_map(|dimension| match dimension {
             Dimension::Entity(table) => Some(*table),
             _ => None,
@@ -221,8 +221,8 @@ impl<'a> Settler<'a> {
         }
         let order = self.group_order(&dimensions)?;
         let limit = self.ranked_limit();
-        // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which region
-        // has the most orders" is told how many, too.
+        // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which
+        // region has the most orders" is told how many, too.
         let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none() || self.intent.tells;
         let of_things = self.intent.columns_first && told && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;

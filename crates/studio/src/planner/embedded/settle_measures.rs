@@ -41,7 +41,10 @@ impl Settler<'_> {
         let ordered = !grouped && self.intent.sort_direction.is_some();
         for mention in std::mem::take(&mut self.intent.columns) {
             // "for each year, the year and …": what the groups are is shown anyway.
-            let is_group = |dimension: &intent::Dimension| matches!(dimension, intent::Dimension::Column(by) if by.columns == mention.columns);
+            let is_group = |dimension: &intent::Dimension| match dimension {
+                intent::Dimension::Column(by) => by.columns == mention.columns,
+                intent::Dimension::Table(..) | intent::Dimension::Time(..) => false,
+            };
             if self.intent.dimensions.iter().any(is_group) {
                 self.intent.columns.push(mention);
                 continue;
@@ -140,6 +143,10 @@ impl Settler<'_> {
                     }
                     rank.by = RankBy::Measure(measure);
                 }
+            }
+            // "the most common title in each department" is one of each, which no order tells.
+            RankBy::Quality(Quality::Frequency) if !self.intent.dimensions.is_empty() => {
+                return Err(Unclear::ranked_by_what(&rank.text));
             }
             RankBy::Quality(Quality::Frequency) => {
                 let of = match (self.intent.columns.first(), self.intent.subjects.first()) {
@@ -270,7 +277,8 @@ impl Settler<'_> {
         }
         // "the dates of the games by team" are asked for, and no number.
         let is_time = |mention: &Mention| mention.columns.iter().all(|column| self.schema.is_temporal(*column));
-        if !self.intent.share && !self.intent.columns.is_empty() && !self.intent.columns.iter().all(is_time) {
+        let happens = self.intent.subjects.is_empty() && self.intent.columns.iter().all(is_time);
+        if !self.intent.share && !self.intent.columns.is_empty() && !happens {
             return Err(Unclear::of_what());
         }
         let filtered = self.intent.filters.iter().find_map(|filter| match &filter.left {

@@ -219,11 +219,7 @@ impl Settler<'_> {
         let named = |table: TableId, names: &[&str], temporal: bool| {
             self.schema.columns_of(table).find(|column| {
                 let words = self.schema.words_of(*column);
-                let fits = if temporal {
-                    self.schema.is_temporal(*column)
-                } else {
-                    self.schema.is_numeric(*column)
-                };
+                let fits = if temporal { self.schema.is_temporal(*column) } else { self.schema.is_numeric(*column) };
                 fits && words.iter().any(|word| names.contains(&word.as_str()))
             })
         };

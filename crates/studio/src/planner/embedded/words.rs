@@ -52,11 +52,31 @@ const SYNONYMS: &[&[&str]] = &[
 
 /// Who and what comes from a country, where its name does not tell.
 const OF_COUNTRIES: &[(&str, &str)] = &[
-    ("french", "france"), ("german", "germany"), ("spanish", "spain"), ("italian", "italy"), ("dutch", "netherlands"),
-    ("greek", "greece"), ("swiss", "switzerland"), ("swedish", "sweden"), ("danish", "denmark"), ("polish", "poland"),
-    ("turkish", "turkey"), ("irish", "ireland"), ("scottish", "scotland"), ("english", "england"), ("welsh", "wales"),
-    ("chinese", "china"), ("japanese", "japan"), ("brazilian", "brazil"), ("canadian", "canada"), ("norwegian", "norway"),
-    ("finnish", "finland"), ("portuguese", "portugal"), ("mexican", "mexico"), ("egyptian", "egypt"), ("hungarian", "hungary"),
+    ("french", "france"),
+    ("german", "germany"),
+    ("spanish", "spain"),
+    ("italian", "italy"),
+    ("dutch", "netherlands"),
+    ("greek", "greece"),
+    ("swiss", "switzerland"),
+    ("swedish", "sweden"),
+    ("danish", "denmark"),
+    ("polish", "poland"),
+    ("turkish", "turkey"),
+    ("irish", "ireland"),
+    ("scottish", "scotland"),
+    ("english", "england"),
+    ("welsh", "wales"),
+    ("chinese", "china"),
+    ("japanese", "japan"),
+    ("brazilian", "brazil"),
+    ("canadian", "canada"),
+    ("norwegian", "norway"),
+    ("finnish", "finland"),
+    ("portuguese", "portugal"),
+    ("mexican", "mexico"),
+    ("egyptian", "egypt"),
+    ("hungarian", "hungary"),
 ];
 
 /// The word tells that something is of the country.
@@ -121,8 +141,7 @@ pub(super) fn is_relation(word: &str) -> bool {
 }
 
 /// How things come to be: with a time behind it, it is the time of the thing.
-const ORIGINS: &str =
-    "found open release build produce create launch establish publish introduce start begin began built register \
+const ORIGINS: &str = "found open release build produce create launch establish publish introduce start begin began built register \
     hold held play happen occur air broadcast join";
 
 /// The verb tells of a thing's beginning.
@@ -154,8 +173,30 @@ const SUMMED: &[&str] =
 
 /// Measures that may be added up over rows; others (prices, salaries, rates) are averaged.
 const ADDITIVE: &[&str] = &[
-    "amount", "total", "revenue", "sale", "turnover", "quantity", "qty", "unit", "count", "value", "cost", "profit",
-    "spend", "income", "volume", "hour", "minute", "second", "duration", "day", "view", "click", "byte", "population",
+    "amount",
+    "total",
+    "revenue",
+    "sale",
+    "turnover",
+    "quantity",
+    "qty",
+    "unit",
+    "count",
+    "value",
+    "cost",
+    "profit",
+    "spend",
+    "income",
+    "volume",
+    "hour",
+    "minute",
+    "second",
+    "duration",
+    "day",
+    "view",
+    "click",
+    "byte",
+    "population",
 ];
 
 /// Measures by which a row of its table is "big", the best first.
