@@ -198,9 +198,12 @@ impl<'a> Builder<'a> {
         let parts: Vec<String> = dimensions.iter().skip(1).flatten().cloned().collect();
         let (expr, name) = match (outer, measures.first()) {
             (Aggregate::Count, _) | (_, None) => {
-                let counted = self.settled.dimensions.first().map(|dimension| dimension.table());
-                let table = counted.unwrap_or(self.settled.root);
-                (Expr::CountRows, format!("{}_count", thing(&self.schema.table(table).name)))
+                let name = match self.settled.dimensions.first() {
+                    Some(Dimension::Column(column)) => &self.schema.column(*column).name,
+                    Some(dimension) => &self.schema.table(dimension.table()).name,
+                    None => &self.schema.table(self.settled.root).name,
+                };
+                (Expr::CountRows, format!("{}_count", thing(name)))
             }
             (outer, Some(measure)) => (sql::aggregate(outer, column(measure)), format!("{}_{measure}", outer.as_str())),
         };

@@ -55,6 +55,16 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// The column is compared, ordered or boiled down as a number.
+    pub(super) fn as_number(&mut self, column: ColumnId) {
+        if self.schema.holds_numbers_as_text(column) {
+            self.add(format!(
+                "{} is text, and every value of it a number: it is taken as such",
+                self.schema.qualified(column)
+            ));
+        }
+    }
+
     pub(super) fn mentioned(&mut self, phrase: &str, table: TableId) {
         if !self.understood.iter().any(|known| known.phrase.contains(phrase)) {
             self.understand(phrase, self.schema.table(table).name.clone());

@@ -127,6 +127,11 @@ impl<'a> Settler<'a> {
             }
         };
         self.notes.measure(&measure.text, &settled);
+        if let Some(column) =
+            settled.column.filter(|_| !matches!(aggregate, Aggregate::Count | Aggregate::CountDistinct))
+        {
+            self.notes.as_number(column);
+        }
         if !self.preferred.contains(&settled.table) {
             self.preferred.insert(0, settled.table);
         }

@@ -277,7 +277,9 @@ impl Settler<'_> {
         }
         // "the dates of the games by team" are asked for, and no number.
         let is_time = |mention: &Mention| mention.columns.iter().all(|column| self.schema.is_temporal(*column));
-        let happens = self.intent.subjects.is_empty() && self.intent.columns.iter().all(is_time);
+        let in_times = |dimension: &intent::Dimension| matches!(dimension, intent::Dimension::Time(..));
+        let happens = self.intent.columns.iter().all(is_time)
+            && (self.intent.subjects.is_empty() || self.intent.dimensions.iter().any(in_times));
         if !self.intent.share && !self.intent.columns.is_empty() && !happens {
             return Err(Unclear::of_what());
         }

@@ -56,6 +56,9 @@ impl Settler<'_> {
             self.notes.add("each combination of values is shown once".to_owned());
         }
         let order = self.row_order(root, subject.as_ref())?;
+        if let Some((OrderBy::Column(column), _)) = order {
+            self.notes.as_number(column);
+        }
         let limit = self.list_limit();
         let mut settled = Settled {
             root,
@@ -267,6 +270,9 @@ impl Settler<'_> {
             let column = self.left(&filter, root)?;
             let test = self.test(&filter, column)?;
             self.notes.condition(&filter.text, column, &test, filter.negated);
+            if matches!(test, Test::Number(..) | Test::Between(..) | Test::Overall(..)) {
+                self.notes.as_number(column);
+            }
             let belongs = self.schema.path_up(root, column.table).is_none();
             let each = filter.each && !filter.negated;
             if each && self.intent.both && !belongs {
