@@ -455,13 +455,16 @@ impl Composer<'_> {
                 self.compared(Mention { columns, ..mention }, test, negated, text);
             }
             // "population over 1500 or less than 500"
-            (None, _) if self.is_alternative() => match self.intent.filters.last() {
-                Some(Filter { left: Left::Column(mention), .. }) => {
-                    let mention = mention.clone();
-                    self.compared(mention, test, negated, text);
+            (operand @ (None | Some(Err(_))), _) if self.is_alternative() => {
+                self.intent.columns.extend(operand.and_then(Result::err));
+                match self.intent.filters.last() {
+                    Some(Filter { left: Left::Column(mention), .. }) => {
+                        let mention = mention.clone();
+                        self.compared(mention, test, negated, text);
+                    }
+                    _ => self.leave(here),
                 }
-                _ => self.leave(here),
-            },
+            }
             // "students over 20": of people that is their age, where nothing says how big they are.
             (None, Some(table)) if self.schema.weight_of(table).is_none() && self.age_of(table, here).is_some() => {
                 if let Some(mention) = self.age_of(table, here) {

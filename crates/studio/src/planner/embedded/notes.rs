@@ -149,10 +149,15 @@ impl<'a> Notes<'a> {
                 let measures: Vec<String> = settled.measures.iter().map(|measure| self.measured(measure)).collect();
                 let measures = measures.join(", ");
                 match (&settled.shape, settled.share) {
-                    (Shape::OverGroups(Aggregate::Count), _) => {
-                        let counted = settled.dimensions.first().map_or(settled.root, |dimension| dimension.table());
-                        format!("Number of {}", self.schema.table(counted).name)
-                    }
+                    (Shape::OverGroups(Aggregate::Count), _) => match settled.dimensions.first() {
+                        Some(Dimension::Column(column)) => {
+                            format!("Number of different values of {}", self.schema.qualified(*column))
+                        }
+                        counted => {
+                            let table = counted.map_or(settled.root, |dimension| dimension.table());
+                            format!("Number of {}", self.schema.table(table).name)
+                        }
+                    },
                     (Shape::OverGroups(outer), _) => format!("{} of the {measures}", capital(outer.as_str())),
                     (_, true) if settled.share_of.is_none() => {
                         format!("Percentage that each group has of the whole {measures}")
