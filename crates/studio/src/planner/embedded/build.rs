@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
         let mut distinct = distinct;
         let mut group_by = Vec::new();
         if let Some((OrderBy::Column(column), descending)) = self.settled.order {
-            let expr = scope.column(column)?;
+            let expr = scope.number(column)?;
             let shown = outputs.columns.iter().find(|(known, _)| *known == expr);
             match shown {
                 Some((_, name)) => order_by.push((Expr::Alias(name.clone()), descending)),
@@ -198,9 +198,12 @@ impl<'a> Builder<'a> {
         let parts: Vec<String> = dimensions.iter().skip(1).flatten().cloned().collect();
         let (expr, name) = match (outer, measures.first()) {
             (Aggregate::Count, _) | (_, None) => {
-                let counted = self.settled.dimensions.first().map(|dimension| dimension.table());
-                let table = counted.unwrap_or(self.settled.root);
-                (Expr::CountRows, format!("{}_count", thing(&self.schema.table(table).name)))
+                let name = match self.settled.dimensions.first() {
+                    Some(Dimension::Column(column)) => &self.schema.column(*column).name,
+                    Some(dimension) => &self.schema.table(dimension.table()).name,
+                    None => &self.schema.table(self.settled.root).name,
+                };
+                (Expr::CountRows, format!("{}_count", thing(name)))
             }
             (outer, Some(measure)) => (sql::aggregate(outer, column(measure)), format!("{}_{measure}", outer.as_str())),
         };
@@ -264,7 +267,7 @@ impl<'a> Builder<'a> {
         }
         // The smallest of some numbers is a part of their sum; the first of some days is a part of nothing.
         let counts = matches!(measure.aggregate, Aggregate::Count | Aggregate::CountDistinct);
-        if !counts && measure.column.is_some_and(|column| !self.schema.column(column).data_type.is_numeric()) {
+        if !counts && measure.column.is_some_and(|column| !self.schema.is_numeric(column)) {
             return Err(Unclear::share_of_what());
         }
         let metric = measure.metric.and_then(|metric| self.schema.metric(metric));
@@ -440,6 +443,10 @@ impl<'a> Builder<'a> {
     fn groups_of_distinct(&self, other: TableId) -> Result<Groups, Unclear> {
         let root = self.settled.root;
         let names = (&self.schema.table(root).name, &self.schema.table(other).name);
+        // What the groups are is told by one thing alone: of several, many belong to many of each other too.
+        if let Some(third) = self.settled.dimensions.iter().find(|dimension| dimension.table() != other) {
+            return Err(Unclear::counted_twice(names.1, &self.schema.table(third.table()).name));
+        }
         let base = self.schema.bridge(root, other).ok_or_else(|| Unclear::not_connected(names.0, names.1))?;
         let key = self.schema.key_of(root).ok_or_else(|| Unclear::no_column("key", names.0))?;
         let mut scope = Scope::new(self.schema, base);

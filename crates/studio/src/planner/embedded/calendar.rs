@@ -170,7 +170,28 @@ impl Reader<'_> {
         at + usize::from(self.word(at) == "the")
     }
 
+    /// "in 1958", "before the year 1900": a year that no bare number is.
+    fn early(&self) -> Option<(usize, TimeRange)> {
+        let at = self.skip_the(1);
+        let at = at + usize::from(self.word(at) == "year");
+        let at = at + usize::from(self.word(at) == "of" && self.word(at - 1) == "year");
+        let Kind::Number(number) = &self.tokens.get(at)?.kind else { return None };
+        let year = token::early_year(number).filter(|_| token::year(number).is_none())?;
+        let period = Period::step(Grain::Year, NaiveDate::from_ymd_opt(year, 1, 1)?)?;
+        let range = match self.word(0) {
+            "in" | "during" => span(period, period),
+            "since" => TimeRange { from: Some(period.from), to: None },
+            "after" => TimeRange { from: Some(period.to?), to: None },
+            "before" => TimeRange { from: None, to: Some(period.from) },
+            _ => return None,
+        };
+        Some((at + 1, range))
+    }
+
     fn range(&self, standing: Standing) -> Option<(usize, TimeRange)> {
+        if let Some(early) = self.early().filter(|_| !standing.after_number_noun) {
+            return Some(early);
+        }
         let first = self.word(0);
         let after = self.skip_the(1);
         match first {
@@ -205,6 +226,11 @@ impl Reader<'_> {
                 Some((after + length, TimeRange { from: Some(period.to?), to: None }))
             }
             "before" => {
+                let (length, period) = self.period(after, true)?;
+                Some((after + length, TimeRange { from: None, to: Some(period.from) }))
+            }
+            "prior" if self.word(1) == "to" => {
+                let after = self.skip_the(2);
                 let (length, period) = self.period(after, true)?;
                 Some((after + length, TimeRange { from: None, to: Some(period.from) }))
             }

@@ -159,15 +159,20 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
-            Meaning::Unknown if self.is_of_a_number(here) => self.at += 1,
+            Meaning::Unknown if self.is_of_a_number(here) || self.is_of_its_column(here) => self.at += 1,
+            Meaning::Unknown if self.is_called_before_its_value(here) || self.is_typed_before_its_column(here) => {}
             Meaning::Unknown if self.is_an_amount(here) => {
                 self.at += 1;
                 self.wait_for_count(here);
             }
             Meaning::Unknown if self.relates(here) => {
-                self.intent.relations.push(self.links[here].text.clone());
+                let text = self.links[here].text.clone();
+                let began = self.begins_then(&text.to_lowercase(), here);
+                let meaning = if began { "when it happened" } else { "how the things belong together" };
+                self.intent.relations.push((text, meaning));
                 self.at += 1;
             }
+            Meaning::Quoted(_) if self.is_within_a_column(here) => {}
             Meaning::Unknown | Meaning::Quoted(_) => {
                 self.unknown.push(self.links[here].text.clone());
                 self.at += 1;
@@ -193,6 +198,12 @@ impl Composer<'_> {
         }
     }
 
+    /// An "or" stands between a comparison and what is read now.
+    pub(super) fn is_alternative(&self) -> bool {
+        let compares = |filter: &Filter| matches!(filter.test, Test::Number(..) | Test::Between(..));
+        self.either.is_some() && self.intent.filters.last().is_some_and(compares)
+    }
+
     /// "over 30 or paid": either of two conditions. Of three it would not say which belong together.
     fn either(&mut self, here: usize) {
         let known = self.intent.filters.as_slice();
@@ -209,12 +220,14 @@ impl Composer<'_> {
         self.at += 1;
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
-            Cue::Noise | Cue::Of | Cue::When | Cue::And => {}
+            Cue::Noise => self.intent.tells |= self.skip_noise(0) >= here && self.is_command(here),
+            Cue::Of | Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
             // "students who have friends" asks for nobody.
             Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
             Cue::Which => {
                 self.intent.which = true;
+                self.intent.tells |= self.cue(self.at) == Some(Cue::Is);
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
             }
             Cue::Is => {
@@ -232,6 +245,8 @@ impl Composer<'_> {
             // "the number of orders for different customers"
             Cue::Distinct if self.tells_parts(here) => self.group_by(here),
             Cue::Distinct => self.distinct = true,
+            // "customers who share a city" have it in common.
+            Cue::Share if self.is_verb_of_a_thing(here) => self.leave(here),
             Cue::Share => self.intent.share = true,
             Cue::By => self.group_by(here),
             Cue::SortBy => self.sort_by(here),
@@ -247,6 +262,10 @@ impl Composer<'_> {
             Cue::Edge(direction) => {
                 self.top(direction, RankBy::Quality(Quality::Time), here);
             }
+            Cue::Superlative(direction, Quality::Any) if self.is_one_of_extremes(here) => {
+                let most = direction == Direction::Descending;
+                self.wait_for(if most { Aggregate::Maximum } else { Aggregate::Minimum }, here);
+            }
             Cue::Superlative(direction, quality) => self.superlative(direction, quality, here),
             Cue::Compare(comparison) => self.compare(comparison, here),
             Cue::CompareQuality(comparison, quality) => self.compare_quality(comparison, quality, here),
@@ -256,7 +275,7 @@ impl Composer<'_> {
             Cue::Missing => self.missing(here),
             Cue::Named => self.named(here),
             Cue::Match(kind) => self.matches(kind, here),
-            Cue::Grain(_) if self.dates(here) => {}
+            Cue::Grain(_) if self.dates(here) || self.is_year_of_a_number(here) => {}
             Cue::Grain(grain) => self.time_dimension(Slice::Every(grain), here),
             Cue::Weekday => self.time_dimension(Slice::Weekday, here),
             Cue::HourOfDay => self.time_dimension(Slice::HourOfDay, here),
@@ -264,9 +283,13 @@ impl Composer<'_> {
     }
 
     fn begins_a_list(&self, here: usize) -> bool {
+        here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause)) && self.is_command(here)
+    }
+
+    /// A verb that asks to be shown what follows.
+    fn is_command(&self, here: usize) -> bool {
         let verb = self.text(here, here + 1).to_lowercase();
-        let is_first = here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause));
-        is_first && ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
+        ["show", "list", "give", "find", "return", "tell", "display"].contains(&verb.as_str())
     }
 
     /// "the dates of the notes" are the column that has them; "notes by date" are groups.
@@ -295,11 +318,23 @@ impl Composer<'_> {
     }
 
     fn time_dimension(&mut self, slice: Slice, here: usize) {
+        // "the number of hours" are counted, and no groups.
+        if !self.pending.is_empty() {
+            return self.leave(here);
+        }
         let text = self.text(here, here + 1);
         self.intent.dimensions.push(Dimension::Time(slice, None, text));
     }
 
     fn wait_for_count(&mut self, here: usize) {
+        // "the numbers of the flights" tell them apart; "the numbers of flights for each city" count them.
+        let said = self.text(here, here + 1).to_lowercase();
+        let follows = here > 0 && self.cue(here - 1) == Some(Cue::And);
+        let of_different = (here..self.links.len())
+            .any(|at| self.cue(at) == Some(Cue::Distinct) && self.links[at - 1].text.eq_ignore_ascii_case("for"));
+        if said.ends_with("numbers of") && !follows && !of_different && !self.groups_follow(here) {
+            return self.leave(here);
+        }
         // "total number of": one count; "average number of": an average over counts.
         if let Some(outer) = self.pending.pop()
             && outer.aggregate != Aggregate::Sum
@@ -451,7 +486,7 @@ impl Composer<'_> {
     }
 
     pub(super) fn is_number_column(&self, column: ColumnId) -> bool {
-        self.schema.column(column).data_type.is_numeric() && !self.schema.is_key_like(column)
+        self.schema.is_numeric(column) && !self.schema.is_key_like(column)
     }
 
     /// Some of what the phrase can name are numbers.
@@ -555,8 +590,17 @@ impl Composer<'_> {
             Left::Column(mention) => Some(mention.clone()),
             _ => None,
         });
+        let counts_rank =
+            |measure: &usize| self.intent.measures.get(*measure).is_some_and(|of| of.aggregate == Aggregate::Count);
+        let ranks_by_count = match self.intent.rank.as_ref().map(|rank| &rank.by) {
+            Some(RankBy::Quality(Quality::Frequency)) => true,
+            Some(RankBy::Measure(measure)) => counts_rank(measure),
+            _ => false,
+        };
         for pending in std::mem::take(&mut self.pending) {
             match (pending.aggregate, &filtered) {
+                // "what is the most common status, and how many are there?"
+                (Aggregate::Count, _) if ranks_by_count => self.intent.tells_rank = true,
                 // "how many were cancelled?"
                 (Aggregate::Count, Some(mention)) if self.intent.subjects.is_empty() => {
                     let of = Measured::RowsWith(mention.clone());

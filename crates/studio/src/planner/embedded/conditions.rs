@@ -1,7 +1,8 @@
 //! The part of the reading that concerns conditions: comparisons, named values, absence.
 
-use super::compose::{Composer, DESCRIBED};
-use super::cue::{Aggregate, Comparison, Cue, Match, Quality};
+use super::calendar;
+use super::compose::{Composer, DESCRIBED, Operand};
+use super::cue::{Aggregate, Comparison, Cue};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::{Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
@@ -9,7 +10,7 @@ use super::words;
 use crate::planner::{ColumnType, quote};
 
 impl Composer<'_> {
-    fn number_at(&self, at: usize) -> Option<String> {
+    pub(super) fn number_at(&self, at: usize) -> Option<String> {
         match self.meaning(at) {
             Some(Meaning::Number(number)) => Some(number.clone()),
             _ => None,
@@ -38,7 +39,7 @@ impl Composer<'_> {
         Some((end, if end == at + 1 { first } else { self.text(at, end) }))
     }
 
-    fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
+    pub(super) fn filter(&mut self, mention: Mention, test: Test, negated: bool, text: String) {
         self.intent.filters.push(Filter::new(Left::Column(mention), test, negated, text));
     }
 
@@ -54,6 +55,8 @@ impl Composer<'_> {
             match self.cue(next) {
                 // "aged either 32 or 33"
                 Some(Cue::Noise) => beside &= self.links[next].text.eq_ignore_ascii_case("either"),
+                // "a population of 80000"; what could be a year is no number of it.
+                Some(Cue::Of) if next == self.at && self.is_of_so_many(mention, next) => equal = true,
                 Some(Cue::Is | Cue::Named) => is = true,
                 Some(Cue::Not) => negated = true,
                 Some(Cue::Compare(Comparison::Equal)) => equal = true,
@@ -118,8 +121,10 @@ impl Composer<'_> {
             return false;
         }
         if let Some(Meaning::Time(range)) = self.meaning(next).cloned() {
-            let temporal: Vec<_> =
-                mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
+            let is_time = |column: &ColumnId| {
+                self.schema.is_temporal(*column) || self.schema.year_of(column.table) == Some(*column)
+            };
+            let temporal: Vec<_> = mention.columns.iter().copied().filter(is_time).collect();
             if temporal.is_empty() {
                 return false;
             }
@@ -174,136 +179,12 @@ impl Composer<'_> {
         false
     }
 
-    /// "salary above the average", "score below the average score of all shops": held against all rows.
-    fn compare_overall(
-        &mut self,
-        mention: &Mention,
-        comparison: Comparison,
-        negated: bool,
-        here: usize,
-        next: usize,
-    ) -> bool {
-        let Some((aggregate, end)) = self.overall_at(next, mention) else { return false };
-        let columns = self.numbers_of(mention);
-        if columns.is_empty() {
-            return false;
-        }
-        self.at = end;
-        let text = self.text(here, end);
-        let negated = self.negated_now() || negated;
-        self.filter(Mention { columns, ..mention.clone() }, Test::Overall(comparison, aggregate), negated, text);
-        true
-    }
-
-    /// The aggregate at this place, where it is of the column that is compared, and of all rows.
-    fn overall_at(&self, at: usize, mention: &Mention) -> Option<(Aggregate, usize)> {
-        let at = self.skip_noise(at);
-        let aggregate = match self.cue(at)? {
-            Cue::Aggregate(aggregate @ (Aggregate::Average | Aggregate::Minimum | Aggregate::Maximum)) => aggregate,
-            _ => return None,
-        };
-        let mut end = at + 1;
-        // "… the average salary": the same column once more.
-        let again = self.skip_noise(end);
-        if let Some(noun) = self.noun(again) {
-            let same = noun.columns.iter().any(|column| mention.columns.contains(column));
-            if !same {
-                return None;
-            }
-            end = again + 1;
-        }
-        // "… of all employees": the rows that are compared.
-        let of = self.skip_noise(end);
-        if of > end
-            && let Some((table, _)) = self.noun(of).and_then(|noun| noun.table)
-        {
-            if !mention.columns.iter().any(|column| column.table == table) {
-                return None;
-            }
-            end = of + 1;
-        }
-        // "the average of each department" is another question.
-        (!matches!(self.cue(self.skip_noise(end)), Some(Cue::By))).then_some((aggregate, end))
-    }
-
-    /// "older than 20", "younger than the average": the column is told by the word.
-    pub(super) fn compare_quality(&mut self, comparison: Comparison, quality: Quality, here: usize) {
-        let named = match self.take_operand() {
-            Some(Err(mention)) if self.tells(quality, &mention) => Some(mention),
-            Some(Err(other)) => {
-                self.intent.columns.push(other);
-                None
-            }
-            _ => None,
-        };
-        let mention = named.or_else(|| self.of_quality(quality, here));
-        let Some(mention) = mention else { return self.leave(here) };
-        let negated = self.negated_now();
-        let at = self.skip_noise(self.at);
-        if let Some(number) = self.number_at(at) {
-            self.at = at + 1;
-            let text = self.text(here, self.at);
-            self.filter(mention, Test::Number(comparison, number), negated, text);
-        } else if let Some((aggregate, end)) = self.overall_at(at, &mention) {
-            self.at = end;
-            let text = self.text(here, end);
-            self.filter(mention, Test::Overall(comparison, aggregate), negated, text);
-        } else {
-            self.leave(here);
-        }
-    }
-
-    fn tells(&self, quality: Quality, mention: &Mention) -> bool {
-        let numbers = self.numbers_of(mention);
-        let told = |column: &ColumnId| {
-            self.schema.words_of(*column).iter().any(|word| quality.column_words().contains(&word.as_str()))
-        };
-        numbers.iter().any(told)
-    }
-
-    /// The numbers of the schema that tell a quality.
-    fn of_quality(&self, quality: Quality, here: usize) -> Option<Mention> {
-        let fits = |column: &ColumnId| {
-            let words = self.schema.words_of(*column);
-            self.is_number_column(*column) && words.iter().any(|word| quality.column_words().contains(&word.as_str()))
-        };
-        let columns: Vec<ColumnId> = self.schema.all_columns().filter(fits).collect();
-        (!columns.is_empty()).then(|| Mention {
-            columns,
-            text: self.text(here, here + 1),
-            near: self.last_table,
-            qualified: false,
-            implied: None,
-            score: 0.9,
-            is_value: false,
-        })
-    }
-
-    /// "names of documents that contain 'CV'": the column named last. "Customers including their orders" compares nothing.
-    pub(super) fn matches(&mut self, kind: Match, here: usize) {
-        let raw = self.skip_noise(self.at);
-        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
-        let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
-        let said = self.links.get(raw).and_then(|link| quote::quoted(&link.text)).map(|(_, inside)| inside.to_owned());
-        match (named, said) {
-            (Some(mention), Some(text)) => {
-                self.text_match(&mention, Test::Text(kind, text), false, here, raw);
-            }
-            _ if self.noun(raw).is_none() => self.leave(here),
-            _ => {}
-        }
-    }
-
-    fn text_match(&mut self, mention: &Mention, test: Test, negated: bool, here: usize, raw: usize) -> bool {
-        // "which names contain …" asks for them.
-        if self.intent.others() == 0 && self.intent.filters.is_empty() {
-            self.show(mention.clone());
-        }
-        self.at = raw + 1;
-        let text = self.text(here, self.at);
-        let negated = self.negated_now() || negated;
-        self.filter(mention.clone(), test, negated, text);
-        true
+    fn is_of_so_many(&self, mention: &Mention, of: usize) -> bool {
+        let number = self.number_at(of + 1).filter(|number| calendar::year(number).is_none());
+        let is_last =
+            !matches!(self.cue(of + 2), Some(Cue::Superlative(..))) && self.noun(self.skip_noise(of + 2)).is_none();
+        let is_of = self.links[of].text.eq_ignore_ascii_case("of");
+        number.is_some() && is_of && is_last && !self.numbers_of(mention).is_empty()
     }
 
     fn compare_column(
@@ -321,7 +202,7 @@ impl Composer<'_> {
             .copied()
             .filter(|column| {
                 let described = self.schema.column(*column).data_type;
-                described.is_numeric() || (comparison == Comparison::Equal && described == ColumnType::Text)
+                self.schema.is_numeric(*column) || (comparison == Comparison::Equal && described == ColumnType::Text)
             })
             .collect();
         if keys_and_numbers.is_empty() {
@@ -421,11 +302,29 @@ impl Composer<'_> {
                 None => return false,
             },
         };
+        // "codes that were used less than 5 times": in so many rows they stand.
+        if let ([column], []) = (self.intent.columns.as_slice(), self.intent.subjects.as_slice())
+            && self.intent.measures.is_empty()
+        {
+            let (of, text) = (Measured::RowsWith(column.clone()), column.text.clone());
+            return self.compare_counted(of, text, comparison, number, (here, end));
+        }
         let [first, .., last] = self.intent.subjects.as_slice() else { return false };
         if first.table == last.table || self.schema.path_up(last.table, first.table).is_none() {
             return false;
         }
         let (of, text) = (Measured::Rows(last.table), last.text.clone());
+        self.compare_counted(of, text, comparison, number, (here, end))
+    }
+
+    fn compare_counted(
+        &mut self,
+        of: Measured,
+        text: String,
+        comparison: Comparison,
+        number: String,
+        (here, end): (usize, usize),
+    ) -> bool {
         self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
         let measure = self.intent.measures.len() - 1;
         self.silence(measure);
@@ -454,7 +353,17 @@ impl Composer<'_> {
                     let negated = self.negated_now();
                     self.compared(mention, Test::Number(comparison, number), negated, text);
                 }
-                None => self.leave(here),
+                // "departments whose average salary is above the average" compare groups.
+                None if matches!(self.operand, Some(Operand::Measure(_))) => self.leave(here),
+                None => match self.overall_behind(at) {
+                    Some((mention, aggregate, end)) => {
+                        self.at = end;
+                        let text = self.text(here, end);
+                        let negated = self.negated_now();
+                        self.filter(mention, Test::Overall(comparison, aggregate), negated, text);
+                    }
+                    None => self.leave(here),
+                },
             },
         }
     }
@@ -544,6 +453,23 @@ impl Composer<'_> {
                 let columns = self.numbers_of(&mention);
                 let text = format!("{} {text}", mention.text);
                 self.compared(Mention { columns, ..mention }, test, negated, text);
+            }
+            // "population over 1500 or less than 500"
+            (operand @ (None | Some(Err(_))), _) if self.is_alternative() => {
+                self.intent.columns.extend(operand.and_then(Result::err));
+                match self.intent.filters.last() {
+                    Some(Filter { left: Left::Column(mention), .. }) => {
+                        let mention = mention.clone();
+                        self.compared(mention, test, negated, text);
+                    }
+                    _ => self.leave(here),
+                }
+            }
+            // "students over 20": of people that is their age, where nothing says how big they are.
+            (None, Some(table)) if self.schema.weight_of(table).is_none() && self.age_of(table, here).is_some() => {
+                if let Some(mention) = self.age_of(table, here) {
+                    self.compared(mention, test, negated, text);
+                }
             }
             (operand, Some(table)) => {
                 self.intent.columns.extend(operand.and_then(Result::err));
@@ -636,9 +562,36 @@ impl Composer<'_> {
         }
     }
 
+    fn is_a_value_of(&self, at: usize, column: ColumnId) -> bool {
+        self.noun(at).is_some_and(|noun| noun.table.is_none() && noun.values.iter().any(|(of, _)| *of == column))
+    }
+
     /// "products named X"
     pub(super) fn named(&mut self, here: usize) {
         let labelled = self.last_table.filter(|table| self.schema.label_of(*table).is_some());
+        let next = self.skip_noise(self.at);
+        // "what is the largest ship called"
+        if let Some(label) = labelled.and_then(|table| self.schema.label_of(table))
+            && (next >= self.links.len() || self.is_a_value_of(next, label))
+        {
+            let text = self.text(here, here + 1);
+            let near = Some(label.table);
+            let mention = Mention {
+                columns: vec![label],
+                text,
+                near,
+                qualified: true,
+                implied: None,
+                score: 0.9,
+                is_value: false,
+            };
+            if next >= self.links.len() {
+                self.show(mention);
+            } else {
+                self.values(next, here, Some(&mention));
+            }
+            return;
+        }
         match (labelled, self.typed_words(self.skip_noise(self.at))) {
             (Some(table), Some((end, typed))) => {
                 self.at = end;

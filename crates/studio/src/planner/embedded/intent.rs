@@ -202,12 +202,16 @@ pub(super) struct Intent {
     pub(super) share_part: Option<usize>,
     /// "which": the different values of a column are asked for.
     pub(super) which: bool,
+    /// "what is", "list": what follows is to be told, and no number that only ranks it.
+    pub(super) tells: bool,
+    /// "…, and how many are there?": the number that ranks is to be told.
+    pub(super) tells_rank: bool,
     /// "who": a person is asked for.
     pub(super) who: bool,
     /// "both" was said of values, which is to mean something.
     pub(super) both: bool,
-    /// Verbs that say no more than that two things belong together.
-    pub(super) relations: Vec<String>,
+    /// Verbs that say no more than that two things belong together, or when one was, with which of the two they say.
+    pub(super) relations: Vec<(String, &'static str)>,
     /// A column was named before any table: "the names of customers" and not "customers with their names".
     pub(super) columns_first: bool,
     /// Measures, by position, of which nobody asked for the number: they only rank or choose.

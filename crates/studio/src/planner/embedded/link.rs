@@ -2,7 +2,7 @@
 //! names and values of the schema. At each place the longest phrase wins; what is linked to
 //! nothing stays [`Meaning::Unknown`].
 
-use super::calendar::{self, Standing, TimeRange};
+use super::calendar::{self, Grain, Standing, TimeRange};
 use super::cue::{self, Aggregate, Cue};
 use super::schema::{ColumnId, Name, Schema, TableId};
 use super::token::{self, Kind, Token};
@@ -210,21 +210,38 @@ impl Linker<'_> {
             (_, Some((cue_length, cue)), Some((noun_length, noun))) => {
                 let named = noun.score() >= 1.0 && cue.yields_to_a_name() && self.not_small(at, cue_length);
                 let wins = noun_length > cue_length && (noun.score() > 0.8 || cue == Cue::Noise);
+                // "the share of performances" where they have a share.
+                let is_share = cue == Cue::Share && noun.score() >= 1.0 && self.text(at, cue_length).ends_with(" of");
+                let wins = wins || (is_share && noun_length + 1 == cue_length);
+                let wins = wins || (cue == Cue::Grain(Grain::Year) && self.is_year_of_things(&noun));
                 if wins || (noun_length == cue_length && named) || self.is_spelled_value(at, &noun) {
                     (noun_length, Meaning::Noun(noun))
                 } else {
                     (cue_length, Meaning::Cue(cue))
                 }
             }
+            // "in the US" is no "us".
+            (_, Some((1, Cue::Noise)), None) if self.is_capitals(at) => (1, Meaning::Unknown),
             (_, Some((length, cue)), None) => (length, Meaning::Cue(cue)),
             (_, None, Some((length, noun))) => (length, Meaning::Noun(noun)),
             (Kind::Number(number), None, None) => (1, Meaning::Number(number.clone())),
             (Kind::Quoted(text), None, None) => (1, Meaning::Quoted(text.clone())),
+            (_, None, None) if self.is_rare_command(at) => (1, Meaning::Cue(Cue::Noise)),
             (_, None, None) => match token::small_number(&token.lower) {
                 Some(number) => (1, Meaning::Number(number.to_string())),
                 None => (1, Meaning::Unknown),
             },
         }
+    }
+
+    /// The year is a column, of things of which nothing tells the day.
+    fn is_year_of_things(&self, noun: &Noun) -> bool {
+        let is_year = |column: &ColumnId| self.schema.year_of(column.table) == Some(*column);
+        let has_days = |table: TableId| self.schema.time_of(table).is_some();
+        noun.table.is_none()
+            && !noun.columns.is_empty()
+            && noun.columns.iter().all(is_year)
+            && (0..self.schema.context.tables.len()).all(|table| !has_days(table))
     }
 
     /// "inactive", "unpaid": the denial of a flag.
@@ -242,15 +259,35 @@ impl Linker<'_> {
 
     /// The verb with which a sentence begins that asks to see something.
     fn is_command(&self, at: usize) -> bool {
-        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause);
+        let polite = |before: usize| matches!(self.tokens[before].lower.as_str(), "please" | "you" | "kindly");
+        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause || polite(before));
         let verb = matches!(self.tokens[at].lower.as_str(), "show" | "list" | "display" | "report" | "return" | "find");
-        let goes_on = self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Word);
-        begins && verb && goes_on
+        begins && verb && self.goes_on(at)
+    }
+
+    /// One that asks nowhere else.
+    fn is_rare_command(&self, at: usize) -> bool {
+        let verb = matches!(
+            self.tokens[at].lower.as_str(),
+            "provide" | "select" | "retrieve" | "present" | "identify" | "determine" | "output" | "enumerate"
+        );
+        // "SELECT … FROM" is no question.
+        at == 0 && verb && self.goes_on(at) && self.tokens[at + 1].lower != "from"
+    }
+
+    fn goes_on(&self, at: usize) -> bool {
+        self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Word)
     }
 
     /// Words as small as "a" name nothing, whatever the schema calls its columns.
     fn not_small(&self, at: usize, length: usize) -> bool {
         length > 1 || self.tokens[at].lower.chars().count() > 2
+    }
+
+    /// Two letters in capitals in a question that is not written in them throughout.
+    fn is_capitals(&self, at: usize) -> bool {
+        let spelled = self.text(at, 1);
+        matches!(spelled, "US" | "IT") && self.question.chars().any(char::is_lowercase)
     }
 
     /// "US" and "IT" in capitals are values, "us" and "it" are not.
@@ -263,7 +300,7 @@ impl Linker<'_> {
 
     /// Whether a bare number at `at` can be a year.
     fn standing(&self, at: usize, before: &[Link]) -> Standing {
-        let is_number = |column: &ColumnId| self.schema.column(*column).data_type.is_numeric();
+        let is_number = |column: &ColumnId| self.schema.is_numeric(*column);
         let measures = |noun: &Noun| {
             noun.table.is_none_or(|(_, score)| score <= noun.column_score) && noun.columns.iter().any(is_number)
         };
@@ -419,7 +456,9 @@ impl Linker<'_> {
             // "order amount" and "orders.amount" own; in "customers signed up" a verb follows.
             let owner = &tokens[cut - 1];
             let dotted = self.question.get(owner.span.1..tokens[cut].span.0) == Some(".");
-            if owner.lower != owner.singular && !dotted {
+            let happened =
+                tokens.len() == cut + 1 && tokens[cut].lower.ends_with("ed") && words::is_origin(&tokens[cut].lower);
+            if (owner.lower != owner.singular || happened) && !dotted {
                 continue;
             }
             for (table, table_score) in best(&self.schema.table_names, &tokens[..cut]) {
@@ -475,6 +514,9 @@ impl Linker<'_> {
 
 /// "signups" for the value `signup`, "canceled" for `cancelled`.
 fn is_inflected(value_word: &str, token: &Token) -> bool {
+    if words::is_of_country(&token.lower, value_word) {
+        return true;
+    }
     let long_enough = value_word.chars().count() > 3;
     // "Asian" and "European" are of Asia and Europe.
     let is_of = || {
@@ -511,6 +553,15 @@ pub(super) fn calls(schema: &Schema<'_>, phrase: &str) -> Vec<(ColumnId, f64)> {
     best_of_each_table(&schema.column_names, &token::tokenize(phrase))
 }
 
+/// The numbers that a phrase can name best, where it names something else better: an "area" is a region, and a
+/// `surface_area`.
+pub(super) fn numbers_called(schema: &Schema<'_>, phrase: &str) -> Vec<ColumnId> {
+    let is_number = |name: &&Name<ColumnId>| schema.is_numeric(name.of) && !schema.is_key_like(name.of);
+    let names = schema.column_names.iter().filter(is_number);
+    let called = best(names, &token::tokenize(phrase));
+    called.into_iter().filter(|(_, score)| *score >= 0.55).map(|(column, _)| column).collect()
+}
+
 /// The best column of each table that the words can name.
 fn best_of_each_table(names: &[Name<ColumnId>], tokens: &[Token]) -> Vec<(ColumnId, f64)> {
     let mut found: Vec<(ColumnId, f64)> = Vec::new();
@@ -543,6 +594,8 @@ pub(super) fn fit(name: &[String], tokens: &[Token]) -> Option<f64> {
             1.0
         } else if words::root(word) == token.root {
             0.95
+        } else if words::is_deed(&token.singular, word) {
+            0.85
         } else if words::are_synonyms(word, &token.singular) {
             0.75
         } else {

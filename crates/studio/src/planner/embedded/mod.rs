@@ -12,6 +12,7 @@
 
 mod build;
 mod calendar;
+mod calls;
 mod compose;
 mod conditions;
 mod cue;
@@ -20,7 +21,9 @@ mod link;
 mod notes;
 mod nouns;
 mod ordering;
+mod overall;
 mod places;
+mod reach;
 mod refine;
 mod relations;
 mod schema;
@@ -30,6 +33,7 @@ mod settle_rows;
 mod settled;
 mod sql;
 mod suggest;
+mod texts;
 mod things;
 mod token;
 mod tree;

@@ -55,6 +55,16 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// The column is compared, ordered or boiled down as a number.
+    pub(super) fn as_number(&mut self, column: ColumnId) {
+        if self.schema.holds_numbers_as_text(column) {
+            self.add(format!(
+                "{} is text, and every value of it a number: it is taken as such",
+                self.schema.qualified(column)
+            ));
+        }
+    }
+
     pub(super) fn mentioned(&mut self, phrase: &str, table: TableId) {
         if !self.understood.iter().any(|known| known.phrase.contains(phrase)) {
             self.understand(phrase, self.schema.table(table).name.clone());
@@ -139,10 +149,15 @@ impl<'a> Notes<'a> {
                 let measures: Vec<String> = settled.measures.iter().map(|measure| self.measured(measure)).collect();
                 let measures = measures.join(", ");
                 match (&settled.shape, settled.share) {
-                    (Shape::OverGroups(Aggregate::Count), _) => {
-                        let counted = settled.dimensions.first().map_or(settled.root, |dimension| dimension.table());
-                        format!("Number of {}", self.schema.table(counted).name)
-                    }
+                    (Shape::OverGroups(Aggregate::Count), _) => match settled.dimensions.first() {
+                        Some(Dimension::Column(column)) => {
+                            format!("Number of different values of {}", self.schema.qualified(*column))
+                        }
+                        counted => {
+                            let table = counted.map_or(settled.root, |dimension| dimension.table());
+                            format!("Number of {}", self.schema.table(table).name)
+                        }
+                    },
                     (Shape::OverGroups(outer), _) => format!("{} of the {measures}", capital(outer.as_str())),
                     (_, true) if settled.share_of.is_none() => {
                         format!("Percentage that each group has of the whole {measures}")

@@ -3,8 +3,8 @@
 
 use super::compose::{Composer, DESCRIBED, Operand, Pending};
 use super::cue::{Aggregate, Comparison, Cue};
-use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
-use super::link::{Meaning, Noun};
+use super::intent::{Filter, Left, Measure, Measured, Mention, RankBy, Subject, Test};
+use super::link::{self, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::ColumnType;
@@ -276,8 +276,18 @@ impl Composer<'_> {
         let flags = mention.columns.iter().all(boolean);
         // "how many remote employees": the flag describes what is counted.
         let describes = flags && self.table_behind(self.at).is_some();
-        if !self.pending.is_empty() && !describes {
+        // "how many professors are in building NEB"
+        let counts = matches!(self.pending.as_slice(), [Pending { aggregate: Aggregate::Count, .. }]);
+        let is_told = counts
+            && !self.intent.filters.is_empty()
+            && self.noun(self.at).is_some_and(|noun| {
+                noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
+            });
+        if !self.pending.is_empty() && !describes && !is_told {
             self.measure(mention, here);
+            return;
+        }
+        if self.is_said_again(&mention, here) || self.names_a_column(here) {
             return;
         }
         // "membership level" for `level_of_membership`: both words are of the one column.
@@ -287,6 +297,9 @@ impl Composer<'_> {
             self.intent.columns.pop();
         }
         if self.condition(&mut mention, here) || self.is_of_the_value_before(&mention, here) {
+            return;
+        }
+        if self.happened_last(here) {
             return;
         }
         if flags {
@@ -309,9 +322,53 @@ impl Composer<'_> {
                 return;
             }
         }
+        // "how many different majors and cities"
+        if let (Some(Operand::Measure(measure)), true) = (self.operand, after_and)
+            && self.intent.measures[measure].aggregate == Aggregate::CountDistinct
+            && self.noun(here).is_some_and(|noun| noun.plural)
+        {
+            self.distinct = true;
+            self.pending.push(Pending { aggregate: Aggregate::Count, text: "number of different".to_owned() });
+            self.measure(mention, here);
+            return;
+        }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
         self.show(mention);
+    }
+
+    /// "forms of government" for `government_form`: both words are of the one column, which was read already.
+    fn is_said_again(&self, mention: &Mention, here: usize) -> bool {
+        let [column] = mention.columns.as_slice() else { return false };
+        let Some(before) = here.checked_sub(2).filter(|_| self.cue(here - 1) == Some(Cue::Of)) else { return false };
+        let is_same = self.noun(before).is_some_and(|noun| noun.table.is_none() && noun.columns == [*column]);
+        let words = self.schema.words_of(*column);
+        let said = |at: usize| -> Vec<String> {
+            words::name_words(&self.links[at].text).iter().map(|word| words::singular(word)).collect()
+        };
+        let known = |word: &String| words.iter().any(|own| own == word || words::are_synonyms(own, word));
+        is_same && said(here).iter().all(|word| words.contains(word)) && said(before).iter().all(known)
+    }
+
+    /// "the names of the states", "director names", where states and directors are columns that have no name beside them.
+    fn names_a_column(&self, here: usize) -> bool {
+        let is_name = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "name" | "names");
+        let is_text = |column: &ColumnId| {
+            self.schema.column(*column).data_type == ColumnType::Text && !self.schema.is_temporal(*column)
+        };
+        let is_column = |at: usize| {
+            self.noun(at).is_some_and(|noun| {
+                noun.table.is_none()
+                    && noun.values.is_empty()
+                    && noun.column_score >= 0.85
+                    && !noun.columns.is_empty()
+                    && noun.columns.iter().all(is_text)
+            })
+        };
+        let of = self.skip_noise(here + 1);
+        let owns = self.cue(here + 1) == Some(Cue::Of) && is_column(of) && self.cue(of + 1) != Some(Cue::And);
+        let follows = here.checked_sub(1).is_some_and(is_column);
+        is_name(here) && (owns || follows)
     }
 
     /// "the English language", "that have CD as their format": the column of the value before it, and nothing to show.
@@ -322,23 +379,57 @@ impl Composer<'_> {
         let small = (0..here).rev().take_while(is_small).count();
         let as_it = (here - small..here).any(|at| said(at) == "as");
         let Some(before) = (if as_it { here - small } else { here }).checked_sub(1) else { return false };
+        // "a king bed" for `bed_type`
+        let said: Vec<String> = words::name_words(&mention.text).iter().map(|word| words::singular(word)).collect();
+        let has_it = |column: &ColumnId| {
+            let words = self.schema.words_of(*column);
+            said.iter().all(|word| words.contains(word))
+                && !as_it
+                && self.noun(here).is_some_and(|noun| noun.table.is_none())
+        };
+        let is_it = |column: &ColumnId| mention.columns.contains(column) || has_it(column);
         // "Bob's friends" are of Bob, and the friend Bob is another.
         let owns = self.links[before].text.contains(['\'', '\u{2019}']);
-        let is_value = self.noun(before).is_some_and(|noun| {
-            noun.table.is_none() && noun.values.iter().any(|(column, _)| mention.columns.contains(column))
-        });
+        let is_value = self
+            .noun(before)
+            .is_some_and(|noun| noun.table.is_none() && noun.values.iter().any(|(column, _)| is_it(column)));
+        let named: Vec<ColumnId> = self.schema.all_columns().filter(has_it).collect();
         let last = self.intent.filters.last_mut().filter(|_| is_value && !owns);
         let Some(Filter { left: Left::Column(value @ Mention { is_value: true, .. }), .. }) = last else {
             return false;
         };
+        let known = value.columns.clone();
         value.columns.retain(|column| mention.columns.contains(column));
+        if value.columns.is_empty() {
+            value.columns = known.into_iter().filter(|column| named.contains(column)).collect();
+        }
         !value.columns.is_empty()
     }
 
     /// The column is what the waiting aggregates are of.
     pub(super) fn measure(&mut self, mention: Mention, here: usize) {
-        let numbers = self.numbers_of(&mention);
+        let boils_down = self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
+        let numbers = match self.numbers_of(&mention) {
+            none if none.is_empty()
+                && boils_down
+                && !mention.columns.iter().any(|column| self.schema.is_temporal(*column)) =>
+            {
+                link::numbers_called(self.schema, &mention.text)
+            }
+            numbers => numbers,
+        };
         let distinct = std::mem::take(&mut self.distinct);
+        // "how much does the youngest dog weigh": what that one row has.
+        let of_one = self
+            .intent
+            .rank
+            .as_ref()
+            .is_some_and(|rank| matches!(rank.by, RankBy::Quality(_)) && rank.plural != Some(true));
+        let asks_how_much = |pending: &Pending| pending.text.eq_ignore_ascii_case("how much");
+        if of_one && !numbers.is_empty() && self.pending.iter().all(asks_how_much) {
+            self.pending.clear();
+            return self.show(Mention { columns: numbers, ..mention });
+        }
         let is_described = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
         for pending in std::mem::take(&mut self.pending) {
             if distinct && pending.aggregate != Aggregate::Count {
@@ -372,6 +463,15 @@ impl Composer<'_> {
                         && (numbers.iter().all(additive) || says_total || is_plural) =>
                 {
                     (Aggregate::Sum, of_numbers)
+                }
+                // How many different numbers there are is asked with "different".
+                Aggregate::Count
+                    if !distinct
+                        && numbers.len() == mention.columns.len()
+                        && !numbers.iter().any(|column| self.schema.is_label_like(*column)) =>
+                {
+                    self.leave(here);
+                    continue;
                 }
                 Aggregate::Count => (Aggregate::CountDistinct, mention.clone()),
                 aggregate if !numbers.is_empty() => (aggregate, of_numbers),

@@ -3,7 +3,7 @@
 use super::compose::Composer;
 use super::cue::{self, Aggregate, Cue, Direction, Quality};
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
-use super::link::Meaning;
+use super::link::{self, Meaning};
 use super::schema::{ColumnId, TableId};
 use super::words;
 
@@ -16,13 +16,16 @@ impl Composer<'_> {
             self.intent.all = true;
             return;
         }
-        if std::mem::take(&mut self.sorts) {
+        let by_frequency = self.is_frequency(self.skip_noise(self.at)) && !self.intent.columns.is_empty();
+        if std::mem::take(&mut self.sorts) || by_frequency {
             self.sort_by(here);
             return;
         }
         let word = self.text(here, here + 1).to_lowercase();
         // "the total across all schools" is one number.
-        if word == "across" && self.cue(self.at) == Some(Cue::All) {
+        let is_frequent =
+            matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(Quality::Frequency)));
+        if word == "across" && (self.cue(self.at) == Some(Cue::All) || is_frequent) {
             let of = self.skip_noise(self.at);
             let is_one = !self.intent.measures.is_empty() || self.intent.rank.is_some();
             if self.noun(of).is_some_and(|noun| noun.table.is_some()) && is_one {
@@ -30,7 +33,12 @@ impl Composer<'_> {
                 return;
             }
         }
-        let next = self.skip_noise(self.at);
+        let mut next = self.skip_noise(self.at);
+        // "for each different region"
+        if self.cue(next) == Some(Cue::Distinct) {
+            self.at = next + 1;
+            next = self.skip_noise(self.at);
+        }
         let compares = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Compare(_)));
         let is_value = self
             .noun(next)
@@ -215,7 +223,7 @@ impl Composer<'_> {
             return Some(self.at);
         }
         let is_small = |at: &usize| self.cue(*at) == Some(Cue::Noise);
-        let starts = (0..here).rev().take_while(is_small).any(|at| said(at) == "from");
+        let starts = (0..here).rev().take_while(is_small).any(|at| said(at).ends_with("from"));
         let end = self.skip_noise(self.at);
         let goes_on = (self.at..end).any(|at| said(at) == "to");
         (starts && goes_on && matches!(self.cue(end), Some(Cue::Superlative(..)))).then_some(end)
@@ -226,6 +234,12 @@ impl Composer<'_> {
         if self.noun(self.at).is_some_and(|noun| self.is_number(noun)) {
             self.sort_by(here);
         }
+    }
+
+    fn is_frequency(&self, at: usize) -> bool {
+        let said = self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
+        matches!(said.as_str(), "frequency" | "count" | "popularity" | "frequencies")
+            && !matches!(self.meaning(at), Some(Meaning::Noun(_)))
     }
 
     pub(super) fn sort_by(&mut self, here: usize) {
@@ -243,6 +257,19 @@ impl Composer<'_> {
         self.at = start;
         if let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
+            return;
+        }
+        // "statuses by frequency", "in ascending order of count"
+        let frequency = self.is_frequency(start);
+        if frequency
+            && self.intent.measures.is_empty()
+            && let Some(column) = self.intent.columns.first().cloned()
+        {
+            self.at = start + 1;
+            let (of, text) = (Measured::RowsWith(column), self.text(start, self.at));
+            self.intent.measures.push(Measure { aggregate: Aggregate::Count, of, text });
+            self.silence(self.intent.measures.len() - 1);
+            self.intent.sort = Some(SortBy::Measure(self.intent.measures.len() - 1));
             return;
         }
         match self.noun(start) {
@@ -272,6 +299,10 @@ impl Composer<'_> {
             self.intent.limit = Some(limit);
             self.at += 1;
         }
+        // "the top 5 largest areas", "the top 3 most expensive rooms": what follows says by what.
+        if self.intent.limit.is_some() && matches!(self.cue(self.at), Some(Cue::Superlative(..))) {
+            return;
+        }
         self.set_rank(direction, by, here);
     }
 
@@ -299,7 +330,9 @@ impl Composer<'_> {
             self.intent.limit = Some(limit);
             self.at += 1;
         }
-        if quality != Quality::Any {
+        // "the shortest life expectancy" is the lowest.
+        let of_number = self.noun(self.at).is_some_and(|noun| self.is_number(noun));
+        if quality != Quality::Any && !(of_number && matches!(quality, Quality::Duration | Quality::Height)) {
             self.set_rank(direction, RankBy::Quality(quality), here);
             return;
         }
@@ -365,13 +398,23 @@ impl Composer<'_> {
                 }
             }
             _ if numeric => self.rank_by_column(direction, here, start),
+            None if !link::numbers_called(self.schema, &self.text(start, start + 1)).is_empty() => {
+                self.rank_by_column(direction, here, start);
+            }
             _ => self.rank_by_what_was_named(direction, here),
         }
     }
 
     /// Columns were named, and nothing else, and the table has them all.
     fn tells_of(&self, table: TableId) -> bool {
-        let has = |mention: &Mention| mention.columns.iter().any(|column| column.table == table);
+        // "the names and amounts of the largest orders" may be of those to whom the orders refer, too.
+        let own = |mention: &&Mention| mention.columns.iter().any(|column| column.table == table);
+        let tells_size = self.intent.columns.iter().filter(own).any(|mention| !self.numbers_of(mention).is_empty());
+        let has = |mention: &Mention| {
+            own(&mention)
+                || (tells_size
+                    && mention.columns.iter().any(|column| self.schema.path_up(table, column.table).is_some()))
+        };
         self.intent.subjects.is_empty()
             && self.intent.dimensions.is_empty()
             && self.intent.measures.is_empty()
@@ -381,7 +424,10 @@ impl Composer<'_> {
 
     fn rank_by_column(&mut self, direction: Direction, here: usize, at: usize) {
         if let Some(mention) = self.mention(at) {
-            let columns = self.numbers_of(&mention);
+            let columns = match self.numbers_of(&mention) {
+                none if none.is_empty() => link::numbers_called(self.schema, &mention.text),
+                numbers => numbers,
+            };
             self.at = at + 1;
             self.set_rank(direction, RankBy::Column(Mention { columns, ..mention }), here);
         }

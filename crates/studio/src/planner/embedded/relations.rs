@@ -2,10 +2,11 @@
 //! Any other verb tells something that is nowhere in the query, so it is not understood.
 
 use super::compose::Composer;
-use super::cue::Cue;
+use super::cue::{Cue, Quality};
 use super::link::Meaning;
-use super::schema::TableId;
+use super::schema::{ColumnId, TableId};
 use super::words;
+use crate::planner::ColumnType;
 
 impl Composer<'_> {
     /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann". Of one
@@ -19,11 +20,18 @@ impl Composer<'_> {
             return false;
         }
         // "shared by technicians of both teams" asks for more than that they belong together.
-        if word.starts_with("share") && !matches!(self.cue(here + 2), Some(Cue::Compare(_))) {
+        let counted = |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..)));
+        if word.starts_with("share") && !counted(here + 2) {
             return false;
+        }
+        if self.does_with_its_rows(here) {
+            return true;
         }
         let tables = |at: usize| -> Vec<TableId> {
             let Some(noun) = self.noun(at) else { return Vec::new() };
+            if let Some((table, _)) = noun.table.filter(|(_, score)| noun.plural && *score >= 1.0) {
+                return vec![table];
+            }
             let columns = noun.columns.iter().map(|column| column.table);
             let values = noun.values.iter().map(|(column, _)| column.table);
             noun.table.iter().map(|(table, _)| *table).chain(columns).chain(values).collect()
@@ -52,19 +60,73 @@ impl Composer<'_> {
             // Of one thing it is the value that is told of: "directed by Ann".
             return self.cue(here + 1) == Some(Cue::By);
         }
-        belong(&ones, &others)
+        // "managed by the department", where things have a manager: that is another way in which they belong.
+        let stem = words::root(&word);
+        let is_its = |column: ColumnId| {
+            self.schema.words_of(column).iter().any(|own| own.len() > stem.len() && own.starts_with(&stem))
+        };
+        let tells_another_way = ones.iter().chain(&others).any(|table| {
+            self.schema.columns_of(*table).any(|column| is_its(column) && self.schema.is_key_like(column))
+        });
+        belong(&ones, &others) && !(tells_another_way && self.cue(here + 1) == Some(Cue::By))
+    }
+
+    /// "which wineries produce at least four wines", "how many wines does each winery produce": a column of the table is
+    /// who does it. The verb right before the things would tell what state they are in.
+    fn does_with_its_rows(&self, here: usize) -> bool {
+        let doer = |at: usize| {
+            let noun = self.noun(at).filter(|noun| noun.table.is_none() && noun.values.is_empty())?;
+            let is_text = |column: &ColumnId| {
+                self.schema.column(*column).data_type == ColumnType::Text && !self.schema.is_temporal(*column)
+            };
+            noun.columns.iter().all(is_text).then_some(&noun.columns)
+        };
+        let rows = |at: usize| {
+            let noun = self.noun(at).filter(|noun| noun.plural)?;
+            noun.table.filter(|(_, score)| *score > noun.column_score).map(|(table, _)| table)
+        };
+        let of = |columns: &Vec<ColumnId>, table: TableId| {
+            !columns.is_empty() && columns.iter().all(|column| column.table == table)
+        };
+        let before = (0..here).rev().find(|at| self.noun(*at).is_some());
+        let after = (here + 1..self.links.len()).find(|at| self.noun(*at).is_some());
+        match (before.and_then(doer), after) {
+            (Some(columns), Some(after)) => {
+                let counts =
+                    |at: usize| matches!(self.cue(at), Some(Cue::Compare(_) | Cue::Superlative(..) | Cue::Count));
+                rows(after).is_some_and(|table| of(columns, table)) && (here + 1..after).any(counts)
+            }
+            (Some(columns), None) => {
+                let before = before.unwrap_or_default();
+                let asks = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "do" | "does" | "did");
+                (0..before).any(|at| rows(at).is_some_and(|table| of(columns, table)) && (at..before).any(asks))
+            }
+            _ => false,
+        }
+    }
+
+    /// "which museum opened most recently": the verb tells by what they are ordered, and is nothing to show.
+    pub(super) fn happened_last(&self, here: usize) -> bool {
+        let word = self.links[here].text.to_lowercase();
+        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
+        word.ends_with("ed") && words::is_origin(&word) && (newest(here + 1) || here.checked_sub(1).is_some_and(newest))
     }
 
     /// "museums opened before 2009": with one time alone, it is this one's.
-    fn begins_then(&self, word: &str, here: usize) -> bool {
+    pub(super) fn begins_then(&self, word: &str, here: usize) -> bool {
         let Some(table) = self.last_table else { return false };
         let then = self.skip_noise(here + 1);
         let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
         let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
+        let year = self.schema.year_of(table);
+        // Beside a day its year says the same.
+        let says_the_same = year.is_none_or(|year| self.schema.words_of(year) == ["year"]);
         let is_one = match times.next() {
-            Some(_) => times.next().is_none() && self.schema.year_of(table).is_none(),
-            None => self.schema.year_of(table).is_some(),
+            Some(_) => times.next().is_none() && says_the_same,
+            None => year.is_some(),
         };
-        words::is_origin(word) && is_one && matches!(self.meaning(then), Some(Meaning::Time(_)))
+        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
+        let ranks = newest(then) || here.checked_sub(1).is_some_and(newest);
+        words::is_origin(word) && is_one && (ranks || matches!(self.meaning(then), Some(Meaning::Time(_))))
     }
 }

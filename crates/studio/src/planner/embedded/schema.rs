@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::planner::{Choice, ColumnContext, ColumnPlace, ColumnType, Context, Metric, TableContext};
 
+use super::calls::{TYPE_WORDS, column_calls, is_name, singulars, written_together};
 use super::words;
 
 /// A table of the context, by position.
@@ -64,10 +65,6 @@ const ROLE: f64 = 0.7;
 /// More readings than this are nothing to choose from.
 const MOST_CHOICES: usize = 10;
 
-/// Ends of column names that tell the type and not the thing: `hired_at`, `order_date`.
-const TYPE_WORDS: &[&str] =
-    &["at", "on", "date", "time", "timestamp", "ts", "id", "key", "code", "number", "no", "utc", "dt"];
-
 /// Beginnings of table names that tell the layer and not the thing: `dim_customer`.
 const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "stg", "tbl", "raw", "vw"];
 
@@ -76,12 +73,6 @@ const KIND_WORDS: &[&str] = &["data", "info", "information", "list", "table", "r
 
 /// What a name that stands in a comment is worth beside the column's own.
 const SAID: f64 = 0.98;
-
-/// Words too vague to stand for a longer name.
-const VAGUE_WORDS: &[&str] = &[
-    "id", "at", "on", "is", "has", "of", "by", "number", "no", "code", "key", "date", "time", "up", "the", "to",
-    "from", "in", "unit", "first", "last", "per",
-];
 
 impl<'a> Schema<'a> {
     pub(super) fn new(context: &'a Context) -> Self {
@@ -130,6 +121,9 @@ impl<'a> Schema<'a> {
                     continue;
                 }
                 schema.values.extend(described.sample_values.iter().map(|each| value(each, words::name_words(each))));
+                schema.values.extend(
+                    described.sample_values.iter().filter_map(|each| Some(value(each, written_together(each)?))),
+                );
                 if words::name_words(&described.name).iter().any(|word| word == "sex" || word == "gender") {
                     schema.values.extend(described.sample_values.iter().filter_map(|each| {
                         let said = match each.to_lowercase().as_str() {
@@ -164,8 +158,13 @@ impl<'a> Schema<'a> {
             }
             let said = |value: &&String| start(value).is_some_and(|start| starts.contains(&start));
             for value in described.sample_values.iter().filter(said) {
-                let words = words::name_words(value);
-                self.values.push(ValueName { column, value: value.clone(), words, is_name: true });
+                let spellings = std::iter::once(words::name_words(value)).chain(written_together(value));
+                self.values.extend(spellings.map(|words| ValueName {
+                    column,
+                    value: value.clone(),
+                    words,
+                    is_name: true,
+                }));
             }
         }
         self
@@ -446,10 +445,51 @@ impl<'a> Schema<'a> {
 
     fn best_number(&self, table: TableId, rank: impl Fn(&[String]) -> Option<usize>) -> Option<ColumnId> {
         self.columns_of(table)
-            .filter(|column| self.column(*column).data_type.is_numeric() && !self.is_key_like(*column))
+            .filter(|column| self.is_numeric(*column) && !self.is_key_like(*column))
             .filter_map(|column| Some((rank(&self.words_of(column))?, column)))
             .min()
             .map(|(_, column)| column)
+    }
+
+    /// Text of which every value is a number, as files and old databases have it. What only looks like one stays text.
+    pub(super) fn holds_numbers_as_text(&self, column: ColumnId) -> bool {
+        let described = self.column(column);
+        let values = described.sample_values.as_slice();
+        // Codes begin with zeros, and numbers do not.
+        let is_number = |value: &String| {
+            let digits = value.strip_prefix('-').unwrap_or(value);
+            let whole = digits.split('.').next().unwrap_or_default();
+            value.trim().parse::<f64>().is_ok_and(f64::is_finite) && (whole.len() < 2 || !whole.starts_with('0'))
+        };
+        let names_a_code = |word: &String| {
+            matches!(
+                word.as_str(),
+                "zip"
+                    | "phone"
+                    | "code"
+                    | "no"
+                    | "id"
+                    | "key"
+                    | "year"
+                    | "date"
+                    | "postcode"
+                    | "isbn"
+                    | "detail"
+                    | "description"
+                    | "name"
+                    | "title"
+            )
+        };
+        described.data_type == ColumnType::Text
+            && !values.is_empty()
+            && values.iter().all(is_number)
+            && !self.words_of(column).iter().any(names_a_code)
+            && !self.is_label_like(column)
+    }
+
+    /// The column holds numbers, be it as text.
+    pub(super) fn is_numeric(&self, column: ColumnId) -> bool {
+        self.column(column).data_type.is_numeric() || self.holds_numbers_as_text(column)
     }
 
     /// The column identifies rows, here or elsewhere: adding it up means nothing.
@@ -572,6 +612,12 @@ impl<'a> Schema<'a> {
     /// Whether rows of the two belong together, and no two references say how.
     pub(super) fn belong_in_one_way(&self, one: TableId, other: TableId) -> bool {
         let Some(base) = self.bridge(one, other) else { return false };
+        let steps = |table: TableId| Some(self.path_up(table, one)?.len() + self.path_up(table, other)?.len());
+        let shortest = steps(base);
+        let bridges = (0..self.context.tables.len()).filter(|table| steps(*table) == shortest).count();
+        if bridges > 1 {
+            return false;
+        }
         let ways = [self.path_up(base, one), self.path_up(base, other)];
         ways.into_iter().flatten().flatten().all(|step| {
             let same = |edge: &&Edge| edge.from.table == step.from.table && edge.to.table == step.to.table;
@@ -596,68 +642,4 @@ fn add_name<T: PartialEq>(names: &mut Vec<Name<T>>, of: T, words: Vec<String>) {
     if !names.iter().any(|name| name.of == of && name.words == words && name.score >= 1.0) {
         names.push(Name { of, words, score: 1.0 });
     }
-}
-
-fn singulars(name: &str) -> Vec<String> {
-    words::name_words(name).iter().map(|word| words::singular(word)).collect()
-}
-
-/// Whether a comment is no more than a name.
-fn is_name(comment: &str) -> bool {
-    comment.split_whitespace().count() <= 4
-        && comment.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-'))
-}
-
-/// The ways to call a column and what each is worth.
-fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<String>, f64)> {
-    let words = singulars(name);
-    let mut calls = vec![(words.clone(), 1.0)];
-    let is_vague = |word: &String| VAGUE_WORDS.contains(&word.as_str());
-    let mut stem = words.as_slice();
-    while let Some((last, rest)) = stem.split_last()
-        && !rest.is_empty()
-        && TYPE_WORDS.contains(&last.as_str())
-        && !rest.iter().all(is_vague)
-    {
-        stem = rest;
-        let score = if last == "id" || last == "key" { 0.5 } else { 0.9 };
-        calls.push((stem.to_vec(), score));
-    }
-    if let Some(own) = words.strip_prefix(table_words).filter(|own| !own.is_empty() && !table_words.is_empty()) {
-        calls.push((own.to_vec(), 0.9));
-    }
-    if let Some((first, flag)) = words.split_first()
-        && !flag.is_empty()
-        && (first == "is" || first == "has")
-    {
-        calls.push((flag.to_vec(), 0.95));
-    }
-    // "status code" for `booking_status_code`.
-    for length in 2..words.len() {
-        calls.push((words[words.len() - length..].to_vec(), 0.7));
-    }
-    if let Some(last) = words.last()
-        && matches!(last.as_str(), "phone" | "telephone" | "fax" | "mobile")
-    {
-        for start in 0..words.len() {
-            let mut said = words[start..].to_vec();
-            said.push("number".to_owned());
-            calls.push((said, 0.95));
-        }
-    }
-    // "net worth" for `net_worth_millions`.
-    for length in 2..stem.len() {
-        calls.push((stem[..length].to_vec(), 0.8));
-        calls.push((stem[stem.len() - length..].to_vec(), 0.75));
-    }
-    if stem.len() > 1 {
-        let (first, last) = (&stem[0], &stem[stem.len() - 1]);
-        for (word, score) in [(last, 0.65), (first, 0.55)] {
-            if !is_vague(word) {
-                calls.push((vec![word.clone()], score));
-            }
-        }
-    }
-    calls.retain(|(words, _)| !words.is_empty());
-    calls
 }

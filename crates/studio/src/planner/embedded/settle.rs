@@ -35,21 +35,24 @@ impl<'a> Settler<'a> {
 
     /// Settles the whole intent.
     pub(super) fn settle(&mut self) -> Result<Settled, Unclear> {
-        for verb in std::mem::take(&mut self.intent.relations) {
-            self.notes.understand(&verb, "how the things belong together".to_owned());
+        for (verb, meaning) in std::mem::take(&mut self.intent.relations) {
+            self.notes.understand(&verb, meaning.to_owned());
         }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
         self.names_tell_the_thing();
         self.columns_share_a_table();
         self.each_row_is_listed();
-        self.numbers_become_measures();
+        self.numbers_become_measures()?;
         self.rank_becomes_measure()?;
         self.groups_are_counted()?;
         let mut measures = Vec::new();
         for measure in self.intent.measures.clone() {
             measures.push(self.measure(&measure)?);
         }
-        if measures.is_empty() { self.list() } else { self.groups(measures) }
+        let named = self.named_things();
+        let settled = if measures.is_empty() { self.list()? } else { self.groups(measures)? };
+        self.within_reach(&settled, &named)?;
+        Ok(settled)
     }
 
     /// The column that a mention means.
@@ -124,6 +127,11 @@ impl<'a> Settler<'a> {
             }
         };
         self.notes.measure(&measure.text, &settled);
+        if let Some(column) =
+            settled.column.filter(|_| !matches!(aggregate, Aggregate::Count | Aggregate::CountDistinct))
+        {
+            self.notes.as_number(column);
+        }
         if !self.preferred.contains(&settled.table) {
             self.preferred.insert(0, settled.table);
         }
@@ -147,7 +155,10 @@ impl<'a> Settler<'a> {
         let root_measure = match counted {
             Some((counted, by)) => {
                 // "how many customers have more than 10 orders": count the groups.
-                dimensions.push(Dimension::Entity(measures[counted].table));
+                dimensions.push(match measures[counted].column {
+                    Some(column) => Dimension::Column(column),
+                    None => Dimension::Entity(measures[counted].table),
+                });
                 shape = Shape::OverGroups(Aggregate::Count);
                 let by = if by > counted { by - 1 } else { by };
                 measures.remove(counted);
@@ -172,6 +183,14 @@ impl<'a> Settler<'a> {
             }
         }
         let mut asked = Vec::new();
+        // "which department has the most employees? List its name and id": not those of what is counted.
+        let thing = dimensions.iter().find_map(|dimension| match dimension {
+            Dimension::Entity(table) => Some(*table),
+            _ => None,
+        });
+        if let Some(thing) = thing {
+            self.preferred.insert(0, thing);
+        }
         for mention in std::mem::take(&mut self.intent.columns) {
             let column = self.column(&mention)?;
             asked.push(column);
@@ -181,8 +200,12 @@ impl<'a> Settler<'a> {
                 dimensions.push(settled);
             }
         }
+        if thing.is_some() {
+            self.preferred.remove(0);
+        }
         if let Some(nested) = self.intent.nested {
-            if dimensions.is_empty() {
+            // Of one number for each group, and nothing else of them.
+            if dimensions.is_empty() || measures.len() > 1 || !asked.is_empty() {
                 return Err(Unclear::of_what());
             }
             shape = Shape::OverGroups(nested);
@@ -203,9 +226,9 @@ impl<'a> Settler<'a> {
         }
         let order = self.group_order(&dimensions)?;
         let limit = self.ranked_limit();
-        // "the name of the airline with the most routes" asks for a name alone; "which region has the most orders" is told
-        // how many, too.
-        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none();
+        // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which
+        // region has the most orders" is told how many, too.
+        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none() || self.intent.tells;
         let of_things = self.intent.columns_first && told && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
         let mut settled = Settled {
@@ -222,7 +245,7 @@ impl<'a> Settler<'a> {
             order,
             limit,
             only: exact.then_some(asked),
-            silent: if exact { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
+            silent: if exact && !self.intent.tells_rank { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
         };
         self.conditions(&mut settled)?;
         Ok(settled)
@@ -244,8 +267,10 @@ impl<'a> Settler<'a> {
         let counts = |(index, measure): (usize, &Measure)| {
             let is_having = havings.iter().any(|(having, _)| *having == index);
             let of_owner = measure.table != chosen.table && self.schema.path_up(chosen.table, measure.table).is_some();
-            (!is_having && measure.aggregate == Aggregate::Count && measure.metric.is_none() && of_owner)
-                .then_some(index)
+            // "how many cities have more than 3 airports", where cities are a column of theirs.
+            let of_column = measure.aggregate == Aggregate::CountDistinct && measure.table == chosen.table;
+            let counts = (measure.aggregate == Aggregate::Count && of_owner) || of_column;
+            (!is_having && counts && measure.metric.is_none()).then_some(index)
         };
         let counted = measures.iter().enumerate().find_map(counts)?;
         Some((counted, *by))
@@ -354,8 +379,12 @@ impl<'a> Settler<'a> {
             Some(SortBy::Measure(measure)) => Ok(Some((OrderBy::Measure(measure), descending.unwrap_or(true)))),
             Some(SortBy::Column(mention)) => {
                 let column = self.column(&mention)?;
+                let refers = |one: ColumnId, other: ColumnId| {
+                    self.schema.edges.iter().any(|edge| edge.from == one && edge.to == other)
+                };
                 let position = dimensions.iter().position(|dimension| match dimension {
-                    Dimension::Column(known) | Dimension::Time(_, known) => *known == column,
+                    Dimension::Column(known) => *known == column || refers(*known, column) || refers(column, *known),
+                    Dimension::Time(_, known) => *known == column,
                     Dimension::Entity(table) => self.schema.label_of(*table) == Some(column),
                 });
                 match position {

@@ -36,10 +36,19 @@ impl Settler<'_> {
 
     /// Numbers that were named without an aggregate become measures where there are groups, or
     /// where the word itself means a sum.
-    pub(super) fn numbers_become_measures(&mut self) {
+    pub(super) fn numbers_become_measures(&mut self) -> Result<(), Unclear> {
         let grouped = !self.intent.dimensions.is_empty();
         let ordered = !grouped && self.intent.sort_direction.is_some();
         for mention in std::mem::take(&mut self.intent.columns) {
+            // "for each year, the year and …": what the groups are is shown anyway.
+            let is_group = |dimension: &intent::Dimension| match dimension {
+                intent::Dimension::Column(by) => by.columns == mention.columns,
+                intent::Dimension::Table(..) | intent::Dimension::Time(..) => false,
+            };
+            if self.intent.dimensions.iter().any(is_group) {
+                self.intent.columns.push(mention);
+                continue;
+            }
             let numbers: Vec<ColumnId> = mention
                 .columns
                 .iter()
@@ -63,10 +72,15 @@ impl Settler<'_> {
                 continue;
             }
             let aggregate = mention.implied.unwrap_or_else(|| self.natural(&numbers, &mention.text));
+            // Many for each of the things, and nobody said which is meant, or that it is their average.
+            if aggregate == Aggregate::Average && !grouped {
+                return Err(Unclear::no_number(&mention.text));
+            }
             let text = mention.text.clone();
             let of = Measured::Column(Mention { columns: numbers, ..mention });
             self.intent.measures.push(intent::Measure { aggregate, of, text });
         }
+        Ok(())
     }
 
     /// How a number that was named without an aggregate is boiled down.
@@ -81,8 +95,7 @@ impl Settler<'_> {
     /// A rank by a number orders the rows that have it, or becomes a measure of groups.
     pub(super) fn rank_becomes_measure(&mut self) -> Result<(), Unclear> {
         let Some(mut rank) = self.intent.rank.take() else {
-            self.sort_becomes_measure();
-            return Ok(());
+            return self.sort_becomes_measure();
         };
         let grouped =
             !self.intent.dimensions.is_empty() || !self.intent.columns.is_empty() || !self.intent.measures.is_empty();
@@ -131,12 +144,29 @@ impl Settler<'_> {
                     rank.by = RankBy::Measure(measure);
                 }
             }
+            // "the most common title in each department" is one of each, which no order tells.
+            RankBy::Quality(Quality::Frequency) if !self.intent.dimensions.is_empty() => {
+                return Err(Unclear::ranked_by_what(&rank.text));
+            }
             RankBy::Quality(Quality::Frequency) => {
                 let of = match (self.intent.columns.first(), self.intent.subjects.first()) {
                     (Some(column), _) => Measured::RowsWith(column.clone()),
                     (None, Some(subject)) => Measured::Rows(self.child_of(subject)?),
                     (None, None) => return Err(Unclear::words(std::slice::from_ref(&rank.text))),
                 };
+                // "the most common page of the pro users": whose they are, and no groups.
+                let columns: Vec<ColumnId> =
+                    self.intent.columns.iter().flat_map(|mention| mention.columns.iter().copied()).collect();
+                // Of names and keys there is one each: what is common is then the thing itself.
+                let identifies = |column: &ColumnId| {
+                    let own = [self.schema.label_of(column.table), self.schema.key_of(column.table)];
+                    own.contains(&Some(*column))
+                };
+                let of_things = columns.is_empty() || columns.iter().any(identifies);
+                let owns = |table: TableId| of_things || columns.iter().any(|column| column.table == table);
+                for subject in self.intent.subjects.iter_mut().filter(|subject| !owns(subject.table)) {
+                    subject.after_measure = true;
+                }
                 let text = rank.text.clone();
                 self.intent.measures.push(intent::Measure { aggregate: Aggregate::Count, of, text });
                 self.intent.silent.push(self.intent.measures.len() - 1);
@@ -148,7 +178,7 @@ impl Settler<'_> {
                 if self.intent.subjects.is_empty()
                     && self.intent.dimensions.is_empty()
                     && matches!(self.intent.columns.as_slice(), [only] if only.columns.iter().all(|column| {
-                        self.schema.column(*column).data_type.is_numeric() && !self.schema.is_key_like(*column)
+                        self.schema.is_numeric(*column) && !self.schema.is_key_like(*column)
                     })) =>
             {
                 if let Some(only) = self.intent.columns.first() {
@@ -199,9 +229,9 @@ impl Settler<'_> {
         Ok(())
     }
 
-    fn sort_becomes_measure(&mut self) {
-        let Some(SortBy::Column(mention)) = self.intent.sort.clone() else { return };
-        let numeric = mention.columns.iter().any(|column| self.schema.column(*column).data_type.is_numeric());
+    fn sort_becomes_measure(&mut self) -> Result<(), Unclear> {
+        let Some(SortBy::Column(mention)) = self.intent.sort.clone() else { return Ok(()) };
+        let numeric = mention.columns.iter().any(|column| self.schema.is_numeric(*column));
         let foreign = self.intent.subjects.first().is_some_and(|subject| {
             mention.columns.iter().all(|column| self.schema.path_up(subject.table, column.table).is_none())
         });
@@ -213,10 +243,14 @@ impl Settler<'_> {
             self.intent.sort = Some(SortBy::Measure(known));
         } else if numeric && foreign {
             let aggregate = mention.implied.unwrap_or_else(|| self.natural(&mention.columns, &mention.text));
+            if aggregate == Aggregate::Average {
+                return Err(Unclear::ranked_by_what(&mention.text));
+            }
             let text = mention.text.clone();
             self.intent.measures.push(intent::Measure { aggregate, of: Measured::Column(mention), text });
             self.intent.sort = Some(SortBy::Measure(self.intent.measures.len() - 1));
         }
+        Ok(())
     }
 
     /// The one table whose rows refer to the subject's.
@@ -240,6 +274,14 @@ impl Settler<'_> {
         let needs = !self.intent.dimensions.is_empty() || self.intent.share;
         if !needs || !self.intent.measures.is_empty() {
             return Ok(());
+        }
+        // "the dates of the games by team" are asked for, and no number.
+        let is_time = |mention: &Mention| mention.columns.iter().all(|column| self.schema.is_temporal(*column));
+        let in_times = |dimension: &intent::Dimension| matches!(dimension, intent::Dimension::Time(..));
+        let happens = self.intent.columns.iter().all(is_time)
+            && (self.intent.subjects.is_empty() || self.intent.dimensions.iter().any(in_times));
+        if !self.intent.share && !self.intent.columns.is_empty() && !happens {
+            return Err(Unclear::of_what());
         }
         let filtered = self.intent.filters.iter().find_map(|filter| match &filter.left {
             intent::Left::Column(mention) => Some(mention.clone()),

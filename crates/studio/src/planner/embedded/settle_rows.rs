@@ -56,6 +56,9 @@ impl Settler<'_> {
             self.notes.add("each combination of values is shown once".to_owned());
         }
         let order = self.row_order(root, subject.as_ref())?;
+        if let Some((OrderBy::Column(column), _)) = order {
+            self.notes.as_number(column);
+        }
         let limit = self.list_limit();
         let mut settled = Settled {
             root,
@@ -219,11 +222,7 @@ impl Settler<'_> {
         let named = |table: TableId, names: &[&str], temporal: bool| {
             self.schema.columns_of(table).find(|column| {
                 let words = self.schema.words_of(*column);
-                let fits = if temporal {
-                    self.schema.is_temporal(*column)
-                } else {
-                    self.schema.column(*column).data_type.is_numeric()
-                };
+                let fits = if temporal { self.schema.is_temporal(*column) } else { self.schema.is_numeric(*column) };
                 fits && words.iter().any(|word| names.contains(&word.as_str()))
             })
         };
@@ -244,7 +243,7 @@ impl Settler<'_> {
         let column = match quality {
             Quality::Price | Quality::Duration => told(root),
             Quality::Salary | Quality::Mass | Quality::Height => of_whom().map(|(column, _)| column),
-            Quality::Time => self.time_of(root),
+            Quality::Time => self.time_of(root).or_else(|| self.schema.year_of(root)),
             Quality::Age => {
                 let own = told(root).map(|column| (column, false));
                 let since = || Some((born(root).or_else(|| self.time_of(root))?, true));
@@ -271,6 +270,9 @@ impl Settler<'_> {
             let column = self.left(&filter, root)?;
             let test = self.test(&filter, column)?;
             self.notes.condition(&filter.text, column, &test, filter.negated);
+            if matches!(test, Test::Number(..) | Test::Between(..) | Test::Overall(..)) {
+                self.notes.as_number(column);
+            }
             let belongs = self.schema.path_up(root, column.table).is_none();
             let each = filter.each && !filter.negated;
             if each && self.intent.both && !belongs {
@@ -339,8 +341,10 @@ impl Settler<'_> {
                 });
                 let table = finer.unwrap_or(root);
                 let year = near.and_then(|near| self.schema.year_of(near));
+                let in_years = matches!(&filter.test, intent::Test::Within(range) if in_years(range).is_some());
+                let is_the_year = |year: ColumnId| in_years && self.schema.words_of(year) == ["year"];
                 let found = match (year, near) {
-                    (Some(year), Some(near)) if self.schema.time_of(*near).is_none() => Some(year),
+                    (Some(year), Some(near)) if is_the_year(year) || self.schema.time_of(*near).is_none() => Some(year),
                     _ => self.time_of(table).or_else(|| near.and_then(|near| self.time_of(near))),
                 };
                 let found = found.or_else(|| self.nearest_year(root));
@@ -372,7 +376,7 @@ impl Settler<'_> {
                 Test::Typed(number.clone())
             }
             intent::Test::Number(..) | intent::Test::Between(..) | intent::Test::Overall(..)
-                if !described.data_type.is_numeric() =>
+                if !self.schema.is_numeric(column) =>
             {
                 return Err(misfit());
             }

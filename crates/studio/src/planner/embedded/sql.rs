@@ -78,7 +78,16 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn value(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
-        if self.schema.is_temporal(column) { self.moment(column) } else { self.column(column) }
+        if self.schema.is_temporal(column) { self.moment(column) } else { self.number(column) }
+    }
+
+    /// A column as it is ordered, compared and added up: numbers that are held as text are numbers.
+    pub(super) fn number(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
+        let expr = self.column(column)?;
+        Ok(match self.schema.holds_numbers_as_text(column) {
+            true => Expr::TryCast(Box::new(expr), "DOUBLE"),
+            false => expr,
+        })
     }
 
     /// What one row of a table has.
@@ -263,13 +272,13 @@ pub(super) fn condition(schema: &Schema<'_>, scope: &mut Scope<'_>, condition: &
             };
             Expr::Like(Box::new(lower(column.clone())), pattern)
         }
-        Test::Number(..) | Test::Between(..) => compared(column.clone(), &condition.test),
+        Test::Number(..) | Test::Between(..) => compared(scope.number(condition.column)?, &condition.test),
         Test::Overall(comparison, of) => {
             let mut all = Scope::new(schema, condition.column.table);
-            let each = all.column(condition.column)?;
+            let each = all.number(condition.column)?;
             let mut query = all.into_query();
             query.select = vec![(aggregate(*of, each), None)];
-            Expr::binary(column.clone(), comparison.as_sql(), Expr::Subquery(Box::new(query)))
+            Expr::binary(scope.number(condition.column)?, comparison.as_sql(), Expr::Subquery(Box::new(query)))
         }
         Test::Missing => Expr::IsNull(Box::new(column.clone())),
         Test::True => column.clone(),

@@ -65,7 +65,7 @@ impl Settler<'_> {
     /// Reads what the table does not have under its whole name as what it has under half of it.
     fn take_from(&mut self, table: TableId) {
         let schema = self.schema;
-        let is_number = |column: ColumnId| schema.column(column).data_type.is_numeric();
+        let is_number = |column: ColumnId| schema.is_numeric(column);
         let take = |mention: &mut Mention, of_numbers: bool| {
             let call = call_in(table, &link::calls(schema, &mention.text)).filter(|_| !has(mention, table));
             if let Some((column, score)) = call.filter(|(column, _)| !of_numbers || is_number(*column)) {

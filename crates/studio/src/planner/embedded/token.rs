@@ -60,6 +60,11 @@ impl Token {
     }
 }
 
+/// The year that a number of four digits can be where a word of time stands before it: "in 1958".
+pub(super) fn early_year(number: &str) -> Option<i32> {
+    number.parse().ok().filter(|year| number.len() == 4 && (1700..=2100).contains(year))
+}
+
 /// The year that a number of four digits can be.
 pub(super) fn year(number: &str) -> Option<i32> {
     number.parse().ok().filter(|year| number.len() == 4 && (1970..=2100).contains(year))
@@ -97,6 +102,18 @@ pub(super) fn tokenize(question: &str) -> Vec<Token> {
                 }
                 None => first.len_utf8(),
             },
+            '-' if is_negative(question, start) => {
+                let run = run_of(&rest[1..]);
+                let text = &rest[..=run];
+                match number(&text[1..]) {
+                    Some(number) => {
+                        let span = (start, start + text.len());
+                        tokens.push(Token::new(span, text, Kind::Number(format!("-{number}"))));
+                        text.len()
+                    }
+                    None => 1,
+                }
+            }
             '<' | '>' | '=' | '!' => match sign(rest) {
                 Some((length, sign)) => {
                     tokens.push(Token::new((start, start + length), sign, Kind::Sign(sign)));
@@ -116,6 +133,13 @@ pub(super) fn tokenize(question: &str) -> Vec<Token> {
         tokens.pop();
     }
     tokens
+}
+
+/// A minus that stands at a number and behind nothing.
+fn is_negative(question: &str, at: usize) -> bool {
+    let before = question[..at].chars().next_back();
+    let digit = question[at + 1..].chars().next().is_some_and(|next| next.is_ascii_digit());
+    digit && before.is_none_or(|before| before.is_whitespace() || before == '(')
 }
 
 /// The length of the run of characters that hang together: a word, a number, a date, an address.

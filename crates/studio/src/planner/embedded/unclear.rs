@@ -71,6 +71,12 @@ impl Unclear {
         Self::message(format!("I see no key that connects {one} with {other}"))
     }
 
+    pub(super) fn too_far(one: &str, other: &str) -> Self {
+        Self::message(format!(
+            "I find what is asked of {one} only in {other}, which is several references away: name it, if it is meant"
+        ))
+    }
+
     pub(super) fn counted_twice(measure: &str, table: &str) -> Self {
         Self::message(format!(
             "{measure} and {table} are of different levels: put together, rows would be counted more than once; ask two questions"

@@ -39,7 +39,50 @@ const SYNONYMS: &[&[&str]] = &[
     &["age", "aged"],
     &["weight", "weigh"],
     &["sex", "gender"],
+    &["shop", "store"],
+    &["movie", "film"],
+    &["company", "firm", "corporation"],
+    &["doctor", "physician"],
+    &["car", "vehicle", "automobile"],
+    &["author", "writer"],
+    &["elevation", "altitude"],
+    &["photo", "picture"],
+    &["population", "inhabitant", "resident", "people", "populated", "populous"],
 ];
+
+/// Who and what comes from a country, where its name does not tell.
+const OF_COUNTRIES: &[(&str, &str)] = &[
+    ("french", "france"),
+    ("german", "germany"),
+    ("spanish", "spain"),
+    ("italian", "italy"),
+    ("dutch", "netherlands"),
+    ("greek", "greece"),
+    ("swiss", "switzerland"),
+    ("swedish", "sweden"),
+    ("danish", "denmark"),
+    ("polish", "poland"),
+    ("turkish", "turkey"),
+    ("irish", "ireland"),
+    ("scottish", "scotland"),
+    ("english", "england"),
+    ("welsh", "wales"),
+    ("chinese", "china"),
+    ("japanese", "japan"),
+    ("brazilian", "brazil"),
+    ("canadian", "canada"),
+    ("norwegian", "norway"),
+    ("finnish", "finland"),
+    ("portuguese", "portugal"),
+    ("mexican", "mexico"),
+    ("egyptian", "egypt"),
+    ("hungarian", "hungary"),
+];
+
+/// The word tells that something is of the country.
+pub(super) fn is_of_country(word: &str, country: &str) -> bool {
+    OF_COUNTRIES.iter().any(|(of, known)| word == *of && country == *known)
+}
 
 /// What names of columns and tables are short for.
 const SHORT: &[(&str, &[&str])] = &[
@@ -98,8 +141,8 @@ pub(super) fn is_relation(word: &str) -> bool {
 }
 
 /// How things come to be: with a time behind it, it is the time of the thing.
-const ORIGINS: &str =
-    "found open release build produce create launch establish publish introduce start begin began built register";
+const ORIGINS: &str = "found open release build produce create launch establish publish introduce start begin began built register \
+    hold held play happen occur air broadcast join";
 
 /// The verb tells of a thing's beginning.
 pub(super) fn is_origin(word: &str) -> bool {
@@ -114,14 +157,46 @@ pub(super) fn is_membership(word: &str) -> bool {
     MEMBERSHIPS.split_whitespace().any(|known| root(known) == root(word))
 }
 
+/// "arrival" of what arrived, "settlement" of what was settled, "departure" of what departed.
+pub(super) fn is_deed(noun: &str, verb: &str) -> bool {
+    let done = |word: &str| word.strip_suffix("ed").map(str::to_owned).filter(|stem| stem.chars().count() > 3);
+    let named = |word: &str| {
+        let stem = ["al", "ure", "ment", "ion"].iter().find_map(|suffix| word.strip_suffix(suffix))?;
+        (stem.chars().count() > 3).then(|| stem.trim_end_matches('e').to_owned())
+    };
+    done(verb).is_some_and(|stem| named(noun).is_some_and(|named| named == stem))
+}
+
 /// Words that name a sum by themselves: "revenue by region" is the total of it.
 const SUMMED: &[&str] =
     &["revenue", "sale", "turnover", "income", "spent", "spend", "spending", "gmv", "proceeds", "earning"];
 
 /// Measures that may be added up over rows; others (prices, salaries, rates) are averaged.
 const ADDITIVE: &[&str] = &[
-    "amount", "total", "revenue", "sale", "turnover", "quantity", "qty", "unit", "count", "value", "cost", "profit",
-    "spend", "income", "volume", "hour", "minute", "second", "duration", "day", "view", "click", "byte",
+    "amount",
+    "total",
+    "revenue",
+    "sale",
+    "turnover",
+    "quantity",
+    "qty",
+    "unit",
+    "count",
+    "value",
+    "cost",
+    "profit",
+    "spend",
+    "income",
+    "volume",
+    "hour",
+    "minute",
+    "second",
+    "duration",
+    "day",
+    "view",
+    "click",
+    "byte",
+    "population",
 ];
 
 /// Measures by which a row of its table is "big", the best first.
