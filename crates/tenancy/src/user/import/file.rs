@@ -41,8 +41,9 @@ pub(super) fn read(format: Format, content: &str) -> Result<Vec<Row>> {
         Format::Scim => read_scim(content)?,
     };
     // The databases hold none: neither the file may have one, nor what its escapes stand for.
-    let mut texts = rows.iter().flat_map(|row| [Some(&row.email), row.role.as_ref()]).flatten();
-    if content.contains('\0') || texts.any(|text| text.contains('\0')) {
+    let has_zero = |text: &String| text.contains('\0');
+    let is_broken = |row: &Row| has_zero(&row.email) || row.role.as_ref().is_some_and(has_zero);
+    if content.contains('\0') || rows.iter().any(is_broken) {
         return Err(unreadable("The file has a zero byte."));
     }
     match rows.len() {
