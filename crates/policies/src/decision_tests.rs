@@ -140,7 +140,7 @@ fn a_custom_mask_shows_nothing_of_a_column_that_is_covered() {
         ("left(region, 1)", true),
     ] {
         for covering in [&masking, &hiding] {
-            let decision = decided(&[policy(1, &[custom(expression)]), policy(2, &[covering.clone()])]);
+            let decision = decided(&[policy(1, &[custom(expression)]), policy(2, std::slice::from_ref(covering))]);
             assert_eq!(decision.masks["region"].mask != Mask::NullValue, is_left, "{expression} beside {covering:?}");
         }
         assert_ne!(decided(&[policy(1, &[custom(expression)])]).masks["region"].mask, Mask::NullValue, "{expression}");
