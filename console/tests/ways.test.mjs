@@ -182,7 +182,7 @@ test("sign up, and come back with a passkey", (context) =>
         // Whoever signs up has an organization of their own; an empty one leads by the hand.
         await page.getByRole("heading", { name: "Get started" }).waitFor();
         await page.getByText("Nothing to ask yet").waitFor();
-        const steps = page.locator("section", { hasText: "First steps" }).getByRole("link");
+        const steps = page.locator("section", { hasText: "Get started" }).getByRole("link");
         const leadsTo = await steps.evaluateAll((links) => links.map((link) => new URL(link.href).pathname));
         assert.deepEqual(leadsTo, ["/sources/new", "/sources", "/ask", "/policies/new", "/invitations"]);
 
@@ -497,10 +497,10 @@ test("a question is asked to be scheduled once, whatever is loaded anew", (conte
         );
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/questions/${prompt_id}?schedule=new`);
-        await page.getByRole("dialog", { name: "Have it asked by itself" }).waitFor();
+        await page.getByRole("dialog", { name: "New schedule" }).waitFor();
         await page.waitForURL(`${server.url}/questions/${prompt_id}`);
         await page.reload();
-        await page.getByRole("heading", { name: "Nobody has it asked by itself" }).waitFor();
+        await page.getByRole("heading", { name: "No schedules yet" }).waitFor();
         assert.equal(await page.getByRole("dialog").count(), 0);
     }));
 
@@ -794,7 +794,7 @@ test("the grid holds a hundred thousand rows", (context) =>
         // One cell is copied, and the whole.
         await cell.click();
         await page.keyboard.press("Control+c");
-        await page.getByText("Copied the cell.").waitFor();
+        await page.getByText("Cell copied.").waitFor();
         const copied = () => page.evaluate(() => navigator.clipboard.readText());
         assert.equal(await copied(), await cell.textContent());
         await page.getByRole("button", { name: "Copy", exact: true }).click();
@@ -865,7 +865,7 @@ test("an upload that is stopped leaves nothing behind", (context) =>
         });
         await sent;
         await page.getByRole("link", { name: "History" }).click();
-        await page.getByRole("alert").getByText("What is being uploaded is not saved.").waitFor();
+        await page.getByRole("alert").getByText("The upload is not saved.").waitFor();
         await page.getByRole("button", { name: "Stay" }).click();
         const given = page.waitForResponse((response) => response.request().method() === "DELETE");
         await page.getByRole("button", { name: "Cancel endless.csv" }).click();
@@ -898,7 +898,7 @@ test("an upload that is cut off goes on where the server has it", (context) =>
         assert.equal(await progress.getAttribute("aria-valuenow"), "100");
         await page.getByText("8.4 MB of 8.4 MB").waitFor();
         answer();
-        await page.getByText("long.csv is here.").waitFor();
+        await page.getByText("long.csv uploaded.").waitFor();
         assert.deepEqual(offsets, [0, piece, piece]);
         await rm(folder, { recursive: true });
         await page.getByText("long.csv", { exact: true }).first().waitFor();
@@ -928,8 +928,8 @@ test("a policy is checked while it is typed, set, and seen as another person", (
         const condition = page.getByLabel("Rows where");
         await condition.fill("citty = 'Berlin'");
         // No table has that, which hides nothing; and of one that is named it is wrong.
-        await page.getByText(/^It changes nothing for Victor Viewer/).waitFor();
-        assert.equal(await page.getByText("It can be applied.").count(), 0);
+        await page.getByText(/^This changes nothing for Victor Viewer/).waitFor();
+        assert.equal(await page.getByText("These rules can be applied.").count(), 0);
         await page.getByLabel("Table", { exact: true }).fill("customers");
         await page
             .locator(".note.bad")
@@ -1195,11 +1195,11 @@ test("every form asks before what is typed in it is lost", (context) =>
         await signIn(page, server.url, "owner@acme.example");
         const forms = [
             ["/files?tab=shares", "Folder", "The share is not saved."],
-            ["/me", "Another address", "The address is not saved."],
+            ["/me", "Add an address", "The address is not saved."],
             ["/me/security", "New password", "The new password is not saved."],
             ["/organization?tab=domains", "Domain", "The domain is not saved."],
-            ["/people/3?tab=manage", "Why, for the audit log", "The reason is not saved."],
-            ["/sources/new/postgresql", "Description (optional)", "What you entered is not saved."],
+            ["/people/3?tab=manage", "Reason, for the audit log", "The reason is not saved."],
+            ["/sources/new/postgresql", "Description (optional)", "Your entries are not saved."],
         ];
         for (const [path, label, words] of forms) {
             await page.goto(server.url + path);
@@ -1229,14 +1229,14 @@ test("signing out asks once about what is not saved", (context) =>
         const out = async () => {
             await page.getByRole("button", { name: "Your account" }).click();
             await page.getByRole("menuitem", { name: "Sign out" }).click();
-            await page.getByText("This role is not saved.").waitFor();
+            await page.getByText("The role is not saved.").waitFor();
         };
         await out();
         await page.getByRole("button", { name: "Stay" }).click();
         assert.equal(await name.inputValue(), "Not yet");
         // Nothing has happened: it could be saved still.
         await page.getByLabel("Description").fill("Of nobody");
-        await page.getByText("This role is not saved.").waitFor({ state: "hidden" });
+        await page.getByText("The role is not saved.").waitFor({ state: "hidden" });
 
         // On a phone the question is not hidden by the menu.
         await page.setViewportSize({ width: 360, height: 740 });
@@ -1245,7 +1245,7 @@ test("signing out asks once about what is not saved", (context) =>
         await page.getByRole("dialog", { name: "Menu" }).waitFor({ state: "detached" });
         await page.getByRole("button", { name: "Leave" }).click();
         await page.getByRole("heading", { name: "Sign in" }).waitFor();
-        assert.equal(await page.getByText("This role is not saved.").count(), 0);
+        assert.equal(await page.getByText("The role is not saved.").count(), 0);
     }));
 
 test("whoever could not be signed out is told so, and stays", (context) =>
@@ -1303,7 +1303,7 @@ test("a passkey that does not come is told in plain words", (context) =>
         await page.getByRole("button", { name: "Use a passkey" }).click();
         await page
             .getByRole("alert")
-            .getByText(/^No passkey came of it/)
+            .getByText(/^The passkey request was cancelled or timed out/)
             .waitFor();
         await page.getByRole("button", { name: "Use a passkey" }).waitFor();
     }));
@@ -1321,10 +1321,10 @@ test("what the server refuses is told with its request, and loses nothing", (con
             return route.fulfill({ status: 500, json: { success: false, error } });
         });
         await page.getByLabel("Name", { exact: true }).fill("Refused");
-        const make = page.getByRole("button", { name: "Make the role" });
+        const make = page.getByRole("button", { name: "Create role" });
         await make.click();
         // It shows that it runs, and is not sent twice.
-        await page.locator('button[aria-busy="true"]:disabled', { hasText: "Make the role" }).waitFor();
+        await page.locator('button[aria-busy="true"]:disabled', { hasText: "Create role" }).waitFor();
         answer();
         const refusal = page.getByRole("alert");
         await refusal.getByText("It could not be kept.").waitFor();
@@ -1946,19 +1946,19 @@ test("an authenticator app is set up by its picture, and asked for at the next s
         await post("/api/v1/auth/verify-email", { token: link.searchParams.get("token") });
         await signIn(page, server.url, email, PASSWORD);
         await page.goto(`${server.url}/me/security`);
-        await page.getByRole("button", { name: "Add an app" }).click();
+        await page.getByRole("button", { name: "Add authenticator app" }).click();
         const dialog = page.getByRole("dialog", { name: "Add an authenticator app" });
-        await dialog.getByRole("button", { name: "Go on" }).click();
+        await dialog.getByRole("button", { name: "Continue" }).click();
         const picture = dialog.getByRole("img", { name: /^QR code of the key / });
         await picture.waitFor();
         assert.ok(await picture.evaluate((it) => it.complete && it.naturalWidth > 0));
         const key = await dialog.locator("code").first().textContent();
         // A wrong one is said to be wrong, and the picture stays.
-        await dialog.getByLabel("The code that it shows now").fill("000000");
+        await dialog.getByLabel("Code shown in the app").fill("000000");
         await dialog.getByRole("button", { name: "Confirm" }).click();
         await dialog.locator(".wrong, .note.bad").first().waitFor();
         const used = codeOf(key);
-        await dialog.getByLabel("The code that it shows now").fill(used);
+        await dialog.getByLabel("Code shown in the app").fill(used);
         await dialog.getByRole("button", { name: "Confirm" }).click();
         await keepCodes(page);
 
@@ -2277,7 +2277,7 @@ test("a picture of one's own stands where one is named, until it is removed", (c
         });
         assert.ok(kept.ok, await kept.text());
         await page.reload();
-        await page.getByText(/^The one that it has is kept elsewhere, at https:\/\/pictures\.example/).waitFor();
+        await page.getByText(/^The current picture is hosted at https:\/\/pictures\.example/).waitFor();
         await remove.click();
         await remove.waitFor({ state: "detached" });
         assert.equal(await picture.count(), 0);
@@ -2440,12 +2440,12 @@ test("single sign-on is set up for a proved domain, and somebody of it comes in"
 
         await page.goto(`${server.url}/organization?tab=domains`);
         await page.getByLabel("Domain", { exact: true }).fill("lab.example");
-        await page.getByRole("button", { name: "Claim" }).click();
+        await page.getByRole("button", { name: "Add", exact: true }).click();
         const record = page.locator("section", { hasText: "lab.example" }).locator("code");
         await record.nth(1).waitFor();
         names.publish(...(await record.allTextContents()));
         await page.getByRole("button", { name: "Verify", exact: true }).click();
-        await page.getByLabel("People of this domain may join by themselves").waitFor();
+        await page.getByLabel("People with an address in this domain can join on their own").waitFor();
 
         await page.goto(`${server.url}/sso/new/generic-oidc`);
         await page.getByLabel("Name", { exact: true }).fill("Lab");
@@ -2454,7 +2454,7 @@ test("single sign-on is set up for a proved domain, and somebody of it comes in"
         await page.getByLabel("Client secret").fill("the secret of corp");
         await page.getByRole("button", { name: "Register as inactive" }).click();
         await page.getByRole("heading", { name: "Lab", level: 1, exact: true }).waitFor();
-        const isJust = page.getByLabel("Make members of people who come for the first time");
+        const isJust = page.getByLabel("Add people as members at their first sign-in");
         await isJust.click();
         await holds(async () => assert.ok(await isJust.isChecked()));
         await page.getByRole("button", { name: "Switch on" }).click();
@@ -2606,7 +2606,7 @@ test("signing up and the first steps by keyboard alone", (context) =>
         await keyboard.press("Tab");
         await keyboard.type(PASSWORD);
         await keyboard.press("Enter");
-        await page.getByRole("heading", { name: "Check your mail" }).waitFor();
+        await page.getByRole("heading", { name: "Check your e-mail" }).waitFor();
         await page.goto(await linkTo(server, email, "verify-email"));
         await press("button", "Confirm");
         await page.getByText("Address confirmed").waitFor();
@@ -2616,10 +2616,10 @@ test("signing up and the first steps by keyboard alone", (context) =>
         await keyboard.press("Tab");
         await keyboard.type(PASSWORD);
         await keyboard.press("Enter");
-        await page.getByText("First steps").waitFor();
+        await page.getByRole("heading", { name: "Get started" }).waitFor();
 
         // From the first step to the form of a source.
-        await tabTo("link", "To do Connect a source A database, or a file");
+        await tabTo("link", "To do Connect a source A database or a file");
         await keyboard.press("Enter");
         await page.getByRole("heading", { name: "Connect a source", level: 1 }).waitFor();
         await press("link", "CSV");
@@ -2629,13 +2629,13 @@ test("signing up and the first steps by keyboard alone", (context) =>
         await keyboard.press("Control+k");
         await page.getByRole("dialog", { name: "Go to" }).locator("input:focus").waitFor();
         await keyboard.type("passkey");
-        await page.locator('[role="menuitem"][data-focused]', { hasText: "second factors" }).waitFor();
+        await page.locator('[role="menuitem"][data-focused]', { hasText: "two-factor" }).waitFor();
         await keyboard.press("Enter");
-        await page.getByRole("heading", { name: "Password and second factors", level: 1 }).waitFor();
+        await page.getByRole("heading", { name: "Password and two-factor", level: 1 }).waitFor();
         await press("button", "Add a passkey");
         await page.getByRole("dialog", { name: "Add a passkey" }).locator("input:focus").waitFor();
         await keyboard.press("Enter");
-        await page.getByText("Your passkey is set up.").waitFor();
+        await page.getByText("Passkey added.").waitFor();
         // The dialog gives the focus back.
         await page.locator("button:focus", { hasText: "Add a passkey" }).waitFor();
     }));
@@ -2694,9 +2694,9 @@ test("what a role would change is said before it does, and each permission says 
         await page.goto(`${server.url}/roles/${role.id}`);
         await page.getByRole("searchbox", { name: "Search permissions" }).fill("audit");
         await page.getByRole("checkbox", { name: /^Read/ }).check();
-        const change = page.locator("section", { hasText: "What this would change" });
-        await change.getByText(/^1 person is touched\./).waitFor();
-        await change.getByText(/Given: audit\.read/).waitFor();
+        const change = page.locator("section", { hasText: "Effect of this change" });
+        await change.getByText(/^1 person is affected\./).waitFor();
+        await change.getByText(/Added: audit\.read/).waitFor();
         await change.getByRole("listitem").filter({ hasText: "Victor Viewer" }).getByText("+ audit.read").waitFor();
         // Nothing of it is so yet.
         await page.getByRole("checkbox", { name: /^Read/ }).uncheck();
@@ -2719,19 +2719,19 @@ test("an access policy is made, decides, and is deleted", (context) =>
         const dialog = page.getByRole("dialog");
         await dialog.getByLabel("Name", { exact: true }).fill("Not from there");
         await dialog.getByLabel("Value of condition 1").fill("192.0.2.0/24");
-        await dialog.getByLabel("Not of condition 1").selectOption({ label: "it is so" });
+        await dialog.getByLabel("Not of condition 1").selectOption({ label: "when" });
         await dialog.getByRole("button", { name: "Save" }).click();
         const row = page.getByRole("row", { name: /Not from there/ });
         await row.waitFor();
         const ask = async (address) => {
-            await page.getByLabel("From the address").fill(address);
+            await page.getByLabel("IP address").fill(address);
             await page.getByRole("button", { name: "Check", exact: true }).click();
         };
         await ask("192.0.2.7");
-        await page.getByText("They may not.").waitFor();
+        await page.getByText("Denied.", { exact: true }).waitFor();
         await page.getByText(/Policies: Not from there/).waitFor();
         await ask("198.51.100.7");
-        await page.getByText("They may.", { exact: true }).waitFor();
+        await page.getByText("Allowed.", { exact: true }).waitFor();
         await page.getByRole("button", { name: "Actions for Not from there" }).click();
         await page.getByRole("menuitem", { name: "Delete…" }).click();
         await dialog.getByRole("button", { name: "Delete" }).click();
@@ -2764,7 +2764,7 @@ test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
             .getByRole("region", { name: "Jobs" })
             .getByRole("row", { name: /^mail\.send [1-9]/ })
             .waitFor();
-        await page.getByText("requests since its start").waitFor();
+        await page.getByText("requests since start").waitFor();
         await page.getByRole("link", { name: "Demo mailbox" }).click();
         await page.getByRole("searchbox", { name: "Search by address or subject" }).fill(email);
         const mail = page.getByRole("group").filter({ hasText: link }).first();
