@@ -1,10 +1,11 @@
-// Every page, in both themes: nothing serious for axe, nothing wider than a phone, no complaint of the browser. Screenshots at
+// Every page in one theme: nothing serious for axe, nothing wider than a phone, no complaint of the browser. Screenshots at
 // three widths are kept in screenshots/, outside git.
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { PATIENCE, complaints, demo, launch, signIn } from "./browser.mjs";
+import { before, test } from "node:test";
+import { PATIENCE, complaints, signIn } from "./browser.mjs";
+import { browser, onDemo, owner, post, server } from "./ways.mjs";
 
 const DOORS = ["/sign-in", "/sign-up", "/forgot-password", "/reset-password?token=x", "/verify-email?token=x"];
 const INSIDE = [
@@ -88,45 +89,24 @@ const WIDTHS = [
     [1440, 900],
 ];
 
-let browser;
-let server;
 let axe;
-before(async () => {
-    [browser, server, axe] = await Promise.all([
-        launch(),
-        demo(),
-        readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8"),
-    ]);
-    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
-    await schedule(server.url);
-});
-after(async () => {
-    await browser?.close();
-    await server?.stop();
-});
 
 /** The first saved question, asked by itself: the pages about it have something to show. */
-async function schedule(url) {
-    let token;
-    const post = async (path, body) => {
-        const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
-        const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
-        const { data, error } = await response.json();
-        assert.ok(response.ok, error?.message);
-        return data;
-    };
-    token = (await post("/api/v1/auth/login", { email: "owner@acme.example", password: "Demo-pass-1" })).access_token;
-    const { prompt_id } = await post("/api/v1/prompts/execute", {
+async function schedule() {
+    const { token } = await owner();
+    const question = {
         prompt_text: "How many orders per region?",
         selected_data_source_ids: [1],
         name: "Orders by region",
         save_prompt: true,
-    });
-    await post(`/api/v1/prompts/${prompt_id}/schedules`, {
+    };
+    const { prompt_id } = await post("/api/v1/prompts/execute", question, token);
+    const schedule = {
         name: "Every Monday and Thursday",
         timing: { every: "week", on: ["monday", "thursday"], at: "08:00", time_zone: "Europe/Berlin" },
         delivery: { mail_to_user_ids: [1, 3], include_rows: true },
-    });
+    };
+    await post(`/api/v1/prompts/${prompt_id}/schedules`, schedule, token);
 }
 
 /** Opens a page anew, so that nothing of the one before is taken for it, and waits until it stands there. */
@@ -168,7 +148,14 @@ async function look(page, path, theme, found) {
     }
 }
 
-for (const theme of ["light", "dark"]) {
+/** The themes are looked at beside each other, in a file each. */
+export function everyPageIsSound(theme) {
+    onDemo();
+    before(async () => {
+        axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+        await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+        await schedule();
+    });
     test(`every page is sound in the ${theme} theme`, async () => {
         const page = await (
             await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })

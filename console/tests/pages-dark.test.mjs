@@ -1,0 +1,3 @@
+import { everyPageIsSound } from "./pages.mjs";
+
+everyPageIsSound("dark");
