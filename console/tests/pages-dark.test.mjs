@@ -1,3 +1,4 @@
+import { test } from "node:test";
 import { everyPageIsSound } from "./pages.mjs";
 
-everyPageIsSound("dark");
+test("every page is sound in the dark theme", () => everyPageIsSound("dark"));

@@ -1,3 +1,4 @@
+import { test } from "node:test";
 import { everyPageIsSound } from "./pages.mjs";
 
-everyPageIsSound("light");
+test("every page is sound in the light theme", () => everyPageIsSound("light"));

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
-import { before, test } from "node:test";
+import { before } from "node:test";
 import { PATIENCE, complaints, signIn } from "./browser.mjs";
 import { browser, onDemo, owner, post, server } from "./ways.mjs";
 
@@ -148,40 +148,39 @@ async function look(page, path, theme, found) {
     }
 }
 
+onDemo();
+before(async () => {
+    axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+    await schedule();
+});
+
 /** The themes are looked at beside each other, in a file each. */
-export function everyPageIsSound(theme) {
-    onDemo();
-    before(async () => {
-        axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-        await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
-        await schedule();
-    });
-    test(`every page is sound in the ${theme} theme`, async () => {
-        const page = await (
-            await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
-        ).newPage();
-        const heard = complaints(page);
-        const found = [];
-        for (const path of DOORS) {
-            await open(page, path, found);
-            await look(page, path, theme, found);
-        }
-        await signIn(page, server.url, "owner@acme.example");
-        for (const path of INSIDE) {
-            await open(page, path, found);
-            await look(page, path, theme, found);
-        }
-        await open(page, "/questions/1", found);
-        await page.getByRole("button", { name: "New schedule" }).click();
-        await page.getByLabel("How often").selectOption("week");
-        // What follows from that.
-        await page.getByRole("dialog").getByText("Monday").first().waitFor();
-        await look(page, "/questions/1, its dialog of a schedule", theme, found);
-        await open(page, "/sources/2", found);
-        await page.getByRole("button", { name: "Column statistics" }).click();
-        await page.getByText(/^From (all|the first) /).waitFor();
-        await look(page, "/sources/2, what is in its columns", theme, found);
-        assert.deepEqual(found, []);
-        assert.deepEqual(heard, []);
-    });
+export async function everyPageIsSound(theme) {
+    const page = await (
+        await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
+    ).newPage();
+    const heard = complaints(page);
+    const found = [];
+    for (const path of DOORS) {
+        await open(page, path, found);
+        await look(page, path, theme, found);
+    }
+    await signIn(page, server.url, "owner@acme.example");
+    for (const path of INSIDE) {
+        await open(page, path, found);
+        await look(page, path, theme, found);
+    }
+    await open(page, "/questions/1", found);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByLabel("How often").selectOption("week");
+    // What follows from that.
+    await page.getByRole("dialog").getByText("Monday").first().waitFor();
+    await look(page, "/questions/1, its dialog of a schedule", theme, found);
+    await open(page, "/sources/2", found);
+    await page.getByRole("button", { name: "Column statistics" }).click();
+    await page.getByText(/^From (all|the first) /).waitFor();
+    await look(page, "/sources/2, what is in its columns", theme, found);
+    assert.deepEqual(found, []);
+    assert.deepEqual(heard, []);
 }
