@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
-import { before } from "node:test";
 import { PATIENCE, complaints, signIn } from "./browser.mjs";
 import { browser, onDemo, owner, post, server } from "./ways.mjs";
 
@@ -149,14 +148,12 @@ async function look(page, path, theme, found) {
 }
 
 onDemo();
-before(async () => {
-    axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
-    await schedule();
-});
 
 /** The themes are looked at beside each other, in a file each. */
 export async function everyPageIsSound(theme) {
+    axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+    await schedule();
     const page = await (
         await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
     ).newPage();
