@@ -4,8 +4,8 @@ import { api, read } from "./api/client";
 
 /** What browsers say themselves is for whoever writes pages. */
 const IN_WORDS: Record<string, string> = {
-    NotAllowedError: "No passkey came of it: that was cancelled, or took too long. Try again, or another way.",
-    InvalidStateError: "This device has a passkey of yours already.",
+    NotAllowedError: "The passkey request was cancelled or timed out. Try again, or choose another way.",
+    InvalidStateError: "This device already has a passkey for your account.",
 };
 
 async function asked(answer: Promise<Credential | null>): Promise<PublicKeyCredential> {

@@ -1,20 +1,13 @@
 // What a first visit loads: script at most 200 KiB compressed, and none of what is above the page.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { demo, launch, signIn } from "./browser.mjs";
+import { test } from "node:test";
+import { signIn } from "./browser.mjs";
+import { browser, onDemo, server } from "./ways.mjs";
 
 const MOST = 200 * 1024;
 
-let browser;
-let server;
-before(async () => {
-    [browser, server] = await Promise.all([launch(), demo()]);
-});
-after(async () => {
-    await browser?.close();
-    await server?.stop();
-});
+onDemo();
 
 test("the first load is light", async () => {
     const page = await (await browser.newContext()).newPage();

@@ -73,7 +73,7 @@ export function Uploads({
                     <AriaButton className="button">Choose</AriaButton>
                 </FileTrigger>
             </DropZone>
-            <Unsaved touched={isUnderWay} busy={false} what="What is being uploaded is" />
+            <Unsaved touched={isUnderWay} busy={false} what="The upload is" />
             <ul className="stack tight" aria-live="polite">
                 {sending.map(({ file, sent, stop, error }) => (
                     <li key={file.name + file.lastModified} className="stack tight">

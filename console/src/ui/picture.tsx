@@ -74,8 +74,7 @@ export function Picture({
             </div>
             {picture && !picture.startsWith("data:") && (
                 <p className="small soft break">
-                    The one that it has is kept elsewhere, at {picture}. Nothing here is loaded from there, so it is not
-                    shown.
+                    The current picture is hosted at {picture}. Pictures from other sites are not shown here.
                 </p>
             )}
             {set.error !== undefined && <Problem error={set.error} />}

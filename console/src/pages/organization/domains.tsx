@@ -93,8 +93,8 @@ export function Domains() {
                                     )}
                                     {each.mail_proof_until && (
                                         <Note>
-                                            A mailed code proves it until <When at={each.mail_proof_until} />. Publish
-                                            the record before, or have another code sent.
+                                            Verified by e-mail until <When at={each.mail_proof_until} />. Before then,
+                                            publish the DNS record or verify by e-mail again.
                                         </Note>
                                     )}
                                     {each.status === "verified" && (
@@ -176,7 +176,7 @@ function ByMail({ domain, changes }: { domain: Schemas["Domain"]; changes: unkno
                     body: { mailbox },
                 }),
             ),
-        { done: (sent) => `The code is on its way to ${sent.sent_to}.`, inline: true },
+        { done: (sent) => `Code sent to ${sent.sent_to}.`, inline: true },
     );
     const verify = useAction(
         () =>
@@ -186,16 +186,17 @@ function ByMail({ domain, changes }: { domain: Schemas["Domain"]; changes: unkno
                     body: { code: code.trim() },
                 }),
             ),
-        { done: "The domain is verified.", changes, inline: true, onDone: () => setCode("") },
+        { done: "Domain verified.", changes, inline: true, onDone: () => setCode("") },
     );
     return (
         <details>
-            <summary>Prove it by a mail instead</summary>
+            <summary>Verify by e-mail instead</summary>
             <div className="stack tight">
                 <p className="soft">
-                    It proves the domain for a year, unless another organization publishes its record meanwhile.
+                    For when you cannot change the DNS. It lasts one year, unless another organization publishes its DNS
+                    record first.
                 </p>
-                <ActionForm action={mail} submit="Send the code" className="stack tight">
+                <ActionForm action={mail} submit="Send code" className="stack tight">
                     <SelectField
                         label="Mailbox"
                         value={mailbox}
@@ -203,9 +204,9 @@ function ByMail({ domain, changes }: { domain: Schemas["Domain"]; changes: unkno
                         options={MAILBOXES.map((name) => [name, `${name}@${domain.domain}`] as const)}
                     />
                 </ActionForm>
-                <ActionForm action={verify} submit="Enter the code" className="stack tight">
+                <ActionForm action={verify} submit="Verify code" className="stack tight">
                     <TextField
-                        label="Code"
+                        label="Code from the e-mail"
                         required
                         autoComplete="off"
                         spellCheck={false}

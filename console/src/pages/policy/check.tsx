@@ -151,8 +151,8 @@ export function Checked({
     if (!check.data.tables.some((table) => table.changed))
         return (
             <Note tone="warn">
-                It changes nothing for {check.whom} beside what holds already: no table that is known fits it, or what
-                it hides is hidden.
+                This changes nothing for {check.whom}: no known table matches, or other policies already hide the same
+                data.
             </Note>
         );
     const touched = check.data.tables.flatMap((table) => [

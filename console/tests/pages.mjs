@@ -1,10 +1,10 @@
-// Every page, in both themes: nothing serious for axe, nothing wider than a phone, no complaint of the browser. Screenshots at
+// Every page in one theme: nothing serious for axe, nothing wider than a phone, no complaint of the browser. Screenshots at
 // three widths are kept in screenshots/, outside git.
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { PATIENCE, complaints, demo, launch, signIn } from "./browser.mjs";
+import { PATIENCE, complaints, signIn } from "./browser.mjs";
+import { browser, onDemo, owner, post, server } from "./ways.mjs";
 
 const DOORS = ["/sign-in", "/sign-up", "/forgot-password", "/reset-password?token=x", "/verify-email?token=x"];
 const INSIDE = [
@@ -88,45 +88,24 @@ const WIDTHS = [
     [1440, 900],
 ];
 
-let browser;
-let server;
 let axe;
-before(async () => {
-    [browser, server, axe] = await Promise.all([
-        launch(),
-        demo(),
-        readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8"),
-    ]);
-    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
-    await schedule(server.url);
-});
-after(async () => {
-    await browser?.close();
-    await server?.stop();
-});
 
 /** The first saved question, asked by itself: the pages about it have something to show. */
-async function schedule(url) {
-    let token;
-    const post = async (path, body) => {
-        const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
-        const response = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
-        const { data, error } = await response.json();
-        assert.ok(response.ok, error?.message);
-        return data;
-    };
-    token = (await post("/api/v1/auth/login", { email: "owner@acme.example", password: "Demo-pass-1" })).access_token;
-    const { prompt_id } = await post("/api/v1/prompts/execute", {
+async function schedule() {
+    const { token } = await owner();
+    const question = {
         prompt_text: "How many orders per region?",
         selected_data_source_ids: [1],
         name: "Orders by region",
         save_prompt: true,
-    });
-    await post(`/api/v1/prompts/${prompt_id}/schedules`, {
+    };
+    const { prompt_id } = await post("/api/v1/prompts/execute", question, token);
+    const schedule = {
         name: "Every Monday and Thursday",
         timing: { every: "week", on: ["monday", "thursday"], at: "08:00", time_zone: "Europe/Berlin" },
         delivery: { mail_to_user_ids: [1, 3], include_rows: true },
-    });
+    };
+    await post(`/api/v1/prompts/${prompt_id}/schedules`, schedule, token);
 }
 
 /** Opens a page anew, so that nothing of the one before is taken for it, and waits until it stands there. */
@@ -168,33 +147,37 @@ async function look(page, path, theme, found) {
     }
 }
 
-for (const theme of ["light", "dark"]) {
-    test(`every page is sound in the ${theme} theme`, async () => {
-        const page = await (
-            await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
-        ).newPage();
-        const heard = complaints(page);
-        const found = [];
-        for (const path of DOORS) {
-            await open(page, path, found);
-            await look(page, path, theme, found);
-        }
-        await signIn(page, server.url, "owner@acme.example");
-        for (const path of INSIDE) {
-            await open(page, path, found);
-            await look(page, path, theme, found);
-        }
-        await open(page, "/questions/1", found);
-        await page.getByRole("button", { name: "New schedule" }).click();
-        await page.getByLabel("How often").selectOption("week");
-        // What follows from that.
-        await page.getByRole("dialog").getByText("Monday").first().waitFor();
-        await look(page, "/questions/1, its dialog of a schedule", theme, found);
-        await open(page, "/sources/2", found);
-        await page.getByRole("button", { name: "Column statistics" }).click();
-        await page.getByText(/^From (all|the first) /).waitFor();
-        await look(page, "/sources/2, what is in its columns", theme, found);
-        assert.deepEqual(found, []);
-        assert.deepEqual(heard, []);
-    });
+onDemo();
+
+/** The themes are looked at beside each other, in a file each. */
+export async function everyPageIsSound(theme) {
+    axe = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+    await mkdir(new URL("../screenshots/", import.meta.url), { recursive: true });
+    await schedule();
+    const page = await (
+        await browser.newContext({ colorScheme: theme, viewport: { width: 1440, height: 900 }, bypassCSP: false })
+    ).newPage();
+    const heard = complaints(page);
+    const found = [];
+    for (const path of DOORS) {
+        await open(page, path, found);
+        await look(page, path, theme, found);
+    }
+    await signIn(page, server.url, "owner@acme.example");
+    for (const path of INSIDE) {
+        await open(page, path, found);
+        await look(page, path, theme, found);
+    }
+    await open(page, "/questions/1", found);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByLabel("How often").selectOption("week");
+    // What follows from that.
+    await page.getByRole("dialog").getByText("Monday").first().waitFor();
+    await look(page, "/questions/1, its dialog of a schedule", theme, found);
+    await open(page, "/sources/2", found);
+    await page.getByRole("button", { name: "Column statistics" }).click();
+    await page.getByText(/^From (all|the first) /).waitFor();
+    await look(page, "/sources/2, what is in its columns", theme, found);
+    assert.deepEqual(found, []);
+    assert.deepEqual(heard, []);
 }
