@@ -66,7 +66,6 @@ impl Mailbox {
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"mailbox": "postmaster"}))]
 pub struct MailDomainRequest {
-    /// Of the domain.
     #[schema(inline)]
     pub mailbox: Mailbox,
 }
