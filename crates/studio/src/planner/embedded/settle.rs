@@ -231,6 +231,8 @@ impl<'a> Settler<'a> {
         let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none() || self.intent.tells;
         let of_things = self.intent.columns_first && told && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
+        // "the top three categories by quantity": of several, each is told with the number that puts it in its place.
+        let tells_rank = self.intent.tells_rank || self.intent.limit.is_some_and(|limit| limit > 1);
         let mut settled = Settled {
             root,
             shape,
@@ -245,7 +247,7 @@ impl<'a> Settler<'a> {
             order,
             limit,
             only: exact.then_some(asked),
-            silent: if exact && !self.intent.tells_rank { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
+            silent: if exact && !tells_rank { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
         };
         self.conditions(&mut settled)?;
         Ok(settled)
