@@ -37,7 +37,8 @@ const MOST: u8 = 24;
 /// The words of a name and an address, the whole address among them.
 pub fn words_of(name: &str, email: &str) -> BTreeSet<String> {
     let email = email.to_lowercase();
-    let parts = split(name).chain(split(&email)).collect::<Vec<_>>();
+    // Those of the address first: of a long name some may be left out.
+    let parts = split(&email).chain(split(name)).collect::<Vec<_>>();
     let clipped = |word: &str| word.chars().take(LONGEST).collect::<String>();
     std::iter::once(clipped(&email)).chain(parts.iter().map(|word| clipped(word))).take(MOST.into()).collect()
 }
@@ -125,14 +126,19 @@ fn end_of(word: &str) -> String {
     format!("{word}\u{10ffff}")
 }
 
-/// A range instead of `LIKE`, which takes no index where the collation is not C.
+/// A range instead of `LIKE`, which takes no index where the collation is not C. Whose address begins so is found by its first
+/// word, too: the address itself, which would tell of everybody a second time, is asked for only by what is one.
 fn beginning_with(tenant: Tenant, word: &str) -> Select<Entity> {
-    Entity::find()
+    let found = Entity::find()
         .select_only()
         .column(Column::UserId)
         .filter(Column::OrganizationId.eq(tenant.organization_id()))
         .filter(Column::Word.gte(word))
-        .filter(Column::Word.lt(end_of(word)))
+        .filter(Column::Word.lt(end_of(word)));
+    match word.contains('@') {
+        true => found,
+        false => found.filter(Column::Word.not_like("%@%")),
+    }
 }
 
 /// Writes the words of a member down, in place of those that they had.
