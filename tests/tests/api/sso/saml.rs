@@ -347,8 +347,8 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
          (organization_id, name, name_key, kind, status, entity_id, sso_url, metadata_url, certificates, \
          allow_idp_initiated, scopes, attribute_mapping, jit_provisioning, group_role_mapping, last_test_succeeded, \
          login_count, own_callback, vouched_by_user_id, created_by_user_id, created_at, updated_at) SELECT \
-         organization_id, name, name_key || i, kind, 'inactive', entity_id, sso_url, '{}/nowhere', certificates, FALSE, \
-         scopes, attribute_mapping, FALSE, group_role_mapping, FALSE, 0, FALSE, vouched_by_user_id, created_by_user_id, \
+         organization_id, name, name_key || i, kind, 'inactive', entity_id || i, sso_url, '{}/nowhere', certificates, \
+         FALSE, scopes, attribute_mapping, FALSE, group_role_mapping, FALSE, 0, FALSE, vouched_by_user_id, created_by_user_id, \
          created_at, updated_at FROM sso_providers CROSS JOIN n",
         idp.base
     );
