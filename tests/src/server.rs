@@ -224,6 +224,14 @@ impl Server {
         .await;
     }
 
+    /// Lets this much time pass, and runs what is due then. What had begun before ends first: a periodic job that still runs
+    /// takes no second turn.
+    pub async fn later(&self, by: chrono::Duration) {
+        self.run_due_jobs().await;
+        self.clock.advance(by);
+        self.run_due_jobs().await;
+    }
+
     /// Lets the server forget what it keeps in memory, as it does when it may have missed a change.
     pub async fn forget(&self) {
         let tx = self.platform.db.begin().await.unwrap();

@@ -133,7 +133,7 @@ async fn a_closed_account_is_closed_at_once_and_purged_later(server: &Server) {
     server.anonymous().post("/api/v1/auth/login", login).await.error(403, "USER_DISABLED");
     assert_eq!(server.count("SELECT count(*) FROM organizations WHERE deleted_at IS NULL").await, 0);
 
-    server.clock().advance(Duration::days(30));
+    server.later(Duration::days(30)).await;
     rivergen_tests::eventually("the purge", async || {
         server.run_due_jobs().await;
         (server.count("SELECT count(*) FROM users").await == 0).then_some(())

@@ -88,8 +88,7 @@ async fn after_thirty_days_it_is_purged(server: &Server) {
     let id = acme.admin.file_source("Orders", "csv", "a.csv", b"a\n1\n".to_vec()).await;
     policy(&acme, id, "Viewer", "query_limit", "limit_query", json!({"max_rows": 5})).await;
     acme.admin.client.delete(&of(id, "")).await.ok();
-    server.clock().advance(Duration::days(29));
-    server.run_due_jobs().await;
+    server.later(Duration::days(29)).await;
     let rows = format!("SELECT count(*) FROM data_sources WHERE id = {id}");
     assert_eq!(server.count(&rows).await, 1);
     server.clock().advance(Duration::days(1));

@@ -472,8 +472,7 @@ async fn how_much_it_is_used_is_told(server: &Server) {
     server.clock().advance(chrono::Duration::days(31));
     rivergen_tests::eventually("the sweep", async || {
         // One that failed comes again.
-        server.clock().advance(chrono::Duration::hours(1));
-        server.run_due_jobs().await;
+        server.later(chrono::Duration::hours(1)).await;
         (server.count("SELECT count(*) FROM oauth_token_days").await == 0).then_some(())
     })
     .await;

@@ -403,7 +403,7 @@ async fn proofs_that_ran_out_are_swept(server: &Server) {
     granted(ask(server, &app, &key, &[("grant_type", "client_credentials")]).await);
     let seen = async || server.count("SELECT count(*) FROM oauth_seen").await;
     assert_eq!(seen().await, 1);
-    server.clock().advance(chrono::Duration::hours(2));
+    server.later(chrono::Duration::hours(2)).await;
     rivergen_tests::eventually("the sweep", async || {
         server.run_due_jobs().await;
         (seen().await == 0).then_some(())

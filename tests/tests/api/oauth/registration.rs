@@ -302,7 +302,7 @@ async fn what_was_never_used_is_swept(server: &Server) {
     registered(server.anonymous().post(REGISTER, metadata()).await);
     app(server, &acme, &used, 0).tokens(&acme.viewer).await;
     App::new(server, &acme).await;
-    server.clock().advance(chrono::Duration::days(31));
+    server.later(chrono::Duration::days(31)).await;
     rivergen_tests::eventually("the sweep", async || {
         server.run_due_jobs().await;
         (server.count("SELECT count(*) FROM oauth_applications").await == 2).then_some(())

@@ -680,7 +680,7 @@ async fn keys_rotate_by_themselves_and_stay_published(server: &Server) {
     assert_eq!(published("ES256").await, [kid(&old)]);
     assert_eq!(published("RS256").await, std::slice::from_ref(&old_id));
     // A week before it signs, the next key of each kind is published, behind the one that signs still.
-    server.clock().advance(chrono::Duration::days(84));
+    server.later(chrono::Duration::days(84)).await;
     let (both, both_id) = rivergen_tests::eventually("the next keys", async || {
         server.run_due_jobs().await;
         let (access, id) = (published("ES256").await, published("RS256").await);
@@ -689,7 +689,7 @@ async fn keys_rotate_by_themselves_and_stay_published(server: &Server) {
     .await;
     assert_eq!((&both[0], &both_id[0]), (&kid(&old), &old_id));
     assert_eq!(kid(&app.credentials().await), kid(&old));
-    server.clock().advance(chrono::Duration::days(7));
+    server.later(chrono::Duration::days(7)).await;
     let new = rivergen_tests::eventually("the new key signs", async || {
         server.run_due_jobs().await;
         let new = app.credentials().await;

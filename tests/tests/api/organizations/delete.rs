@@ -151,8 +151,7 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
     let others = rows_of(server, &schema, globex.id).await;
 
     delete(&acme.owner, acme.id, "Acme").await.ok();
-    server.clock().advance(Duration::days(29));
-    server.run_due_jobs().await;
+    server.later(Duration::days(29)).await;
     // Now, so that nothing but the erasure takes it away.
     let whose = Whose { organization: acme.id, person: acme.owner.id };
     schema.fill(server, whose, &[]).await;
@@ -165,7 +164,7 @@ async fn after_thirty_days_nothing_of_it_is_left(server: &Server) {
         let of = schema.of_organization(table, acme.id);
         keys.insert(name, table.keys(server, of.as_deref()).await);
     }
-    server.clock().advance(Duration::days(2));
+    server.later(Duration::days(2)).await;
     eventually("the erasure", async || {
         server.run_due_jobs().await;
         let left = format!("SELECT count(*) FROM organizations WHERE id = {}", acme.id);
@@ -201,10 +200,9 @@ async fn what_it_had_sealed_opens_no_more(server: &Server) {
     let theirs = vault.seal(&tx, owner(&globex), CONTEXT, b"a password").await.unwrap();
     tx.commit().await.unwrap();
     delete(&acme.owner, acme.id, "Acme").await.ok();
-    server.clock().advance(Duration::days(29));
-    server.run_due_jobs().await;
+    server.later(Duration::days(29)).await;
     assert_eq!(vault.open(owner(&acme), CONTEXT, &ours).await.unwrap().as_slice(), b"a password");
-    server.clock().advance(Duration::days(2));
+    server.later(Duration::days(2)).await;
     let error = eventually("the end of the key", async || {
         server.run_due_jobs().await;
         vault.open(owner(&acme), CONTEXT, &ours).await.err()
@@ -230,8 +228,7 @@ async fn until_then_the_operator_can_open_it_again(server: &Server) {
     let owner = server.sign_in(&acme.owner.email).await;
     owner.client.get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
     assert!(rivergen_tenancy::organization::erase::restore(&server.tenancy, "Acme").await.is_err());
-    server.clock().advance(Duration::days(40));
-    server.run_due_jobs().await;
+    server.later(Duration::days(40)).await;
     server.sign_in(&acme.owner.email).await;
 }
 

@@ -175,8 +175,7 @@ async fn a_logout_token_is_taken_once(backend: Backend) {
     // When they are refused for their time, they are forgotten.
     let kept = "SELECT count(*) FROM sso_messages_seen";
     assert_eq!(world.server.count(kept).await, 3);
-    world.server.clock().advance(chrono::Duration::hours(2));
-    world.server.run_due_jobs().await;
+    world.server.later(chrono::Duration::hours(2)).await;
     eventually("the tokens to be forgotten", async || (world.server.count(kept).await == 0).then_some(())).await;
     tell(&world, provider, &once).await.error(400, "BAD_REQUEST");
     world.stop().await;

@@ -357,8 +357,7 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
     // The provider takes another key; a day later it is trusted beside the old one.
     idp.change_key().await;
     through(&world, provider, &idp, how).await.error(401, "SAML_ASSERTION_REJECTED");
-    world.server.clock().advance(chrono::Duration::hours(25));
-    world.server.run_due_jobs().await;
+    world.server.later(chrono::Duration::hours(25)).await;
     world.server.clock().advance(chrono::Duration::hours(-25));
     code_of(through(&world, provider, &idp, how).await);
     assert_eq!(world.server.audited("sso_provider.rotate_certificates", "success").await, 1);
@@ -377,17 +376,14 @@ async fn our_keys_are_renewed_with_overlap(backend: Backend) {
     let published = async || service(&world, provider).await.matches("use=\"signing\"").count();
     assert_eq!(published().await, 1);
     // 59 days before its end the next one is published, and signs 30 days later.
-    world.server.clock().advance(chrono::Duration::days(3 * 365 - 59));
-    world.server.run_due_jobs().await;
+    world.server.later(chrono::Duration::days(3 * 365 - 59)).await;
     assert_eq!(published().await, 2);
     let keys = world.server.rows("SELECT signs_from, expires_at FROM saml_keys ORDER BY id").await;
     assert!(keys[1]["signs_from"].as_str() < keys[0]["expires_at"].as_str(), "{keys:?}");
     // Again is not once more; and after its end the old one is gone.
-    world.server.clock().advance(chrono::Duration::days(1));
-    world.server.run_due_jobs().await;
+    world.server.later(chrono::Duration::days(1)).await;
     assert_eq!(published().await, 2);
-    world.server.clock().advance(chrono::Duration::days(60));
-    world.server.run_due_jobs().await;
+    world.server.later(chrono::Duration::days(60)).await;
     assert_eq!(published().await, 1);
     assert_eq!(world.server.count("SELECT COUNT(*) AS count FROM saml_keys").await, 1);
     world.stop().await;

@@ -148,8 +148,7 @@ async fn after_the_grace_nobody_comes_in_without_it(server: &Server) {
     let refresh = told["refresh_token"].as_str().unwrap().to_owned();
     viewer.get(SOURCES).await.ok();
 
-    server.clock().advance(Duration::days(2) + Duration::seconds(1));
-    server.run_due_jobs().await;
+    server.later(Duration::days(2) + Duration::seconds(1)).await;
     let ended = "SELECT count(*) FROM sessions WHERE end_reason = 'single_sign_on_required'";
     // The one that lives longer; the others are over by themselves.
     eventually("the session to end", async || (server.count(ended).await == 1).then_some(())).await;
@@ -406,8 +405,7 @@ async fn a_deadline_that_was_moved_is_nobodys(server: &Server) {
     let ready = Ready::new(server, "Acme").await;
     ready.enforce(json!({"sso_mode": "required", "grace_period_days": 1})).await;
     ready.enforce(json!({"sso_mode": "required", "grace_period_days": 5})).await;
-    server.clock().advance(Duration::days(1) + Duration::minutes(1));
-    server.run_due_jobs().await;
+    server.later(Duration::days(1) + Duration::minutes(1)).await;
     assert_eq!(server.audited("sso_enforcement.deadline", "success").await, 0);
     server.sign_in(&ready.acme.viewer.email).await.client.get(SOURCES).await.ok();
     let status = server.sign_in_with(&ready.acme.owner.email, &ready.app).await;

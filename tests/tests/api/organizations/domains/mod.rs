@@ -60,7 +60,7 @@ impl World {
     /// Lets days go by, a little more than that, and waits until the proofs were looked at.
     async fn days_later(&self, days: i64) {
         let before = self.looks().await;
-        self.server.clock().advance(Duration::days(days) + Duration::hours(1));
+        self.server.later(Duration::days(days) + Duration::hours(1)).await;
         eventually("a look at the proofs", async || {
             self.server.run_due_jobs().await;
             (self.looks().await != before).then_some(())
