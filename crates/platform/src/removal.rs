@@ -30,8 +30,8 @@ pub async fn in_pieces<E: EntityTrait>(db: &Database, id: E::Column, which: Sele
 }
 
 /// Removes each of the things that are due by itself, in the order of their ids. One that cannot be removed holds up no
-/// other: it is told in the log, and fails the job when the others are gone, so that it is tried again. The caller names
-/// the index.
+/// other: the log tells it, and the job fails when the others are gone, so that it is tried again. The caller names the
+/// index.
 pub async fn one_by_one<E, F>(
     db: &Database,
     shutdown: &CancellationToken,
@@ -55,7 +55,8 @@ where
             }
             let its_id = ModelTrait::get(&row, id);
             if let Err(error) = remove(row).await {
-                tracing::error!(table = E::default().table_name(), id = ?its_id, ?error, "what is over could not be removed");
+                let table = E::default().table_name();
+                tracing::error!(table, id = ?its_id, ?error, "what is over could not be removed");
                 failure = Some(error);
             }
         }
