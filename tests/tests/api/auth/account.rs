@@ -34,7 +34,9 @@ async fn a_profile_is_changed_in_part(server: &Server) {
     let me = viewer.client.get(ME).await.ok();
     assert_eq!((me["user"]["display_name"].as_str(), &me["user"]["profile"]), (Some("Vera"), &data["profile"]));
     assert_eq!(server.audited("user.update_profile", "success").await, 2);
-    viewer.client.put(PROFILE, json!({"display_name": ""})).await.invalid("display_name");
+    for blank in ["", " ", "\n\u{a0}"] {
+        viewer.client.put(PROFILE, json!({"display_name": blank})).await.invalid("display_name");
+    }
     viewer.client.put(PROFILE, json!({"profile_image_url": "javascript:alert(1)"})).await.invalid("profile_image_url");
     viewer.client.put(PROFILE, json!({"profile": {"x": "y".repeat(70_000)}})).await.invalid("profile");
     let image = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
