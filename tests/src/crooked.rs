@@ -34,6 +34,8 @@ pub struct Says {
     pub signed: Signed,
     /// Whether it has changed its key: it publishes another one, and signs with it.
     pub has_another_key: bool,
+    /// Whether it calls that one as the first.
+    pub keys_have_one_name: bool,
     /// Over its discovery document.
     pub document: Value,
     /// Over the subject, what its userinfo endpoint says.
@@ -72,6 +74,7 @@ impl Crooked {
             claims: json!({}),
             signed: Signed::Honestly,
             has_another_key: false,
+            keys_have_one_name: false,
             document: json!({}),
             user_info: json!({}),
             answer: json!({}),
@@ -190,7 +193,8 @@ fn merge(into: &mut Value, over: &Value) {
 impl Says {
     /// The name of the key that it publishes, and the key.
     fn key(&self) -> (&'static str, EncodingKey) {
-        let (name, key) = if self.has_another_key { ("another key", ANOTHER_KEY) } else { ("the key", KEY) };
+        let name = if self.has_another_key && !self.keys_have_one_name { "another key" } else { "the key" };
+        let key = if self.has_another_key { ANOTHER_KEY } else { KEY };
         (name, EncodingKey::from_ec_pem(key.as_bytes()).unwrap())
     }
 }

@@ -8,7 +8,7 @@ use rivergen_platform::{
     audit::{self, AuditRecord, Outcome},
     db::duplicate_is,
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin},
+    http::{Envelope, Json, Reply, RequestOrigin, not_blank},
     idempotency::{self, Seen},
     limits::SIGNUP_BY_IP,
 };
@@ -35,7 +35,7 @@ pub struct SignupRequest {
     #[garde(skip)]
     #[schema(value_type = String, format = Password)]
     pub password: Secret,
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub display_name: Option<String>,
     /// Must be `true` where the server has terms.
     #[garde(skip)]

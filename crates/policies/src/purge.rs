@@ -10,7 +10,7 @@ use rivergen_platform::{
     jobs::{Handler, JobContext, JobError},
     removal,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 };
 
 const JOB: &str = "policies.purge";
-/// Policies of one run.
-const BATCH: u64 = 100;
 /// Evaluations of one transaction.
 const PIECE: u64 = 5_000;
 /// Queries that a policy governed when it was deleted still write down what it did.
@@ -36,32 +34,24 @@ struct Purge(Policies);
 
 #[async_trait]
 impl Handler for Purge {
-    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
-        run(&self.0).await.map(drop).map_err(JobError::retry)
+    async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
+        let policies = &self.0;
+        let platform = &policies.platform;
+        // Index: policies(purge_at), of those that are deleted.
+        let is_over = Column::PurgeAt.lte(platform.clock.now() - AFTER);
+        let due = Entity::find().filter(is_over.clone());
+        removal::one_by_one(&platform.db, &context.shutdown, Column::Id, due, |row| {
+            let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(is_over.clone());
+            let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "policy.purge")
+                .target("policy", row.id.0)
+                .details(json!({"name": row.name}));
+            async move {
+                remove_evaluations(policies, &row).await?;
+                removal::recorded(platform, platform.db.begin().await?, still_due, record).await
+            }
+        })
+        .await
     }
-}
-
-/// One run; answers how many policies it removed. Index: policies(purge_at), of those that are deleted.
-pub async fn run(policies: &Policies) -> Result<usize> {
-    let platform = &policies.platform;
-    let before = platform.clock.now() - AFTER;
-    let due = Entity::find()
-        .filter(Column::PurgeAt.lte(before))
-        .order_by_asc(Column::Id)
-        .limit(BATCH)
-        .all(platform.db.read())
-        .await?;
-    let mut purged = 0;
-    for row in due {
-        remove_evaluations(policies, &row).await?;
-        let tx = platform.db.begin().await?;
-        let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(Column::PurgeAt.lte(before));
-        let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "policy.purge")
-            .target("policy", row.id.0)
-            .details(json!({"name": row.name}));
-        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
-    }
-    Ok(purged)
 }
 
 /// Index: policy_evaluations(policy_id, id).

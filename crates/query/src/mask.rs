@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate};
 use datafusion::{
     arrow::{
         array::{
-            Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray, StringBuilder,
+            Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray, StringBuilder, StringViewArray,
             StringViewBuilder, UInt64Array, new_empty_array,
         },
         compute::{CastOptions, cast_with_options},
@@ -210,13 +210,11 @@ impl MaskFunction {
     }
 
     fn text(&self, values: &ArrayRef) -> Result<ArrayRef> {
-        // Rendering as text is total in this mode: what has no text becomes NULL.
-        let options = CastOptions { safe: true, ..CastOptions::default() };
-        let rendered = cast_with_options(values, &DataType::Utf8View, &options)?;
-        let as_written = |text: &str| self.mask.apply_text(text, &self.key);
-        let is_equality = matches!(self.mask, Mask::Hash | Mask::Tokenize) && has_fractions(values.data_type());
-        let masked = |text: &str| if is_equality { as_written(shortest(text)) } else { as_written(text) };
-        let texts = rendered.as_string_view().iter().map(|text| text.map(masked));
+        let rendered = match self.mask {
+            Mask::Hash | Mask::Tokenize => alike(values)?,
+            _ => as_text(values)?,
+        };
+        let texts = rendered.as_string_view().iter().map(|text| Some(self.mask.apply_text(text?, &self.key)));
         if self.returns == DataType::Utf8View {
             let mut masked = StringViewBuilder::with_capacity(values.len());
             texts.for_each(|text| masked.append_option(text));
@@ -228,16 +226,44 @@ impl MaskFunction {
     }
 }
 
-fn has_fractions(data_type: &DataType) -> bool {
-    use DataType::{Decimal32, Decimal64, Decimal128, Decimal256};
-    data_type.is_floating() || matches!(data_type, Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..))
+/// The values as texts. It is total in this mode: what has no text becomes NULL.
+fn as_text(values: &ArrayRef) -> Result<ArrayRef> {
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    Ok(cast_with_options(values, &DataType::Utf8View, &options)?)
 }
 
-/// A number without the zeros that only the type of its column writes: what is left of equal ones by equality is equal.
-fn shortest(number: &str) -> &str {
-    match number.contains('.') && !number.contains('e') {
-        true => number.trim_end_matches('0').trim_end_matches('.'),
-        false => number,
+/// The values as texts that are equal where the values are: a number is written in one way, whatever the type of its column
+/// is.
+fn alike(values: &ArrayRef) -> Result<ArrayRef> {
+    match values.data_type() {
+        data_type if data_type.is_floating() => {
+            let wide = datafusion::arrow::compute::cast(values, &DataType::Float64)?;
+            let texts = wide.as_primitive::<Float64Type>().iter().map(|value| value.map(digits));
+            Ok(Arc::new(texts.collect::<StringViewArray>()))
+        }
+        data_type if data_type.is_decimal() => {
+            let written = as_text(values)?;
+            let texts = written.as_string_view().iter().map(|text| text.map(shortest));
+            Ok(Arc::new(texts.collect::<StringViewArray>()))
+        }
+        _ => as_text(values),
+    }
+}
+
+/// A fraction as an integer or a decimal writes it: no exponent, and no sign of nothing.
+fn digits(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    // Beyond the digits that tell it from its neighbours it has others, and an integer writes them all.
+    if value.is_finite() && value.fract() == 0.0 { format!("{value:.0}") } else { value.to_string() }
+}
+
+/// A decimal without the zeros that only the type of its column writes.
+fn shortest(decimal: &str) -> &str {
+    match decimal.contains('.') {
+        true => decimal.trim_end_matches('0').trim_end_matches('.'),
+        false => decimal,
     }
 }
 
@@ -379,20 +405,50 @@ impl From<Inapplicable> for DataFusionError {
 
 #[cfg(test)]
 mod tests {
-    use super::shortest;
+    use datafusion::arrow::array::{Decimal128Array, Float32Array, Float64Array, Int64Array};
 
+    use super::*;
+
+    fn decimals(unscaled: i128, scale: i8) -> ArrayRef {
+        Arc::new(Decimal128Array::from(vec![unscaled]).with_precision_and_scale(38, scale).unwrap())
+    }
+
+    fn float(value: f64) -> ArrayRef {
+        Arc::new(Float64Array::from(vec![value]))
+    }
+
+    fn real(value: f32) -> ArrayRef {
+        Arc::new(Float32Array::from(vec![value]))
+    }
+
+    fn integer(value: i64) -> ArrayRef {
+        Arc::new(Int64Array::from(vec![value]))
+    }
+
+    /// What a mask that leaves equality leaves of each: equal where the numbers are.
     #[test]
-    fn equal_numbers_are_written_alike() {
-        for (written, short) in [
-            ("1.50", "1.5"),
-            ("2.00", "2"),
-            ("0.0", "0"),
-            ("100", "100"),
-            ("-10.0", "-10"),
-            ("1.0e20", "1.0e20"),
-            ("NaN", "NaN"),
-        ] {
-            assert_eq!(shortest(written), short);
+    fn equal_numbers_are_masked_alike() {
+        let long = 4_611_686_018_427_387_904_i64;
+        let same: [(&str, Vec<ArrayRef>); 8] = [
+            ("0", vec![integer(0), float(0.0), float(-0.0), real(-0.0), decimals(0, 4)]),
+            ("5", vec![integer(5), float(5.0), real(5.0), decimals(500, 2)]),
+            ("-10", vec![integer(-10), float(-10.0), decimals(-10, 0), decimals(-10_000, 3)]),
+            ("1.5", vec![float(1.5), real(1.5), decimals(150, 2)]),
+            ("0.1", vec![float(0.1), decimals(1_000, 4)]),
+            ("0.0000001", vec![float(1e-7), decimals(10, 8)]),
+            ("100000000000000000000", vec![float(1e20), decimals(10_i128.pow(22), 2)]),
+            ("4611686018427387904", vec![integer(long), float(long as f64), decimals(i128::from(long) * 100, 2)]),
+        ];
+        let key = HashKey::new(b"a key");
+        for mask in [Mask::Hash, Mask::Tokenize] {
+            for (text, values) in &same {
+                for value in values {
+                    let function = MaskFunction::new(mask.clone(), key.clone(), value.data_type()).unwrap();
+                    let masked = function.apply(value).unwrap();
+                    let expected = mask.apply_text(text, &key);
+                    assert_eq!(masked.as_string::<i32>().value(0), expected, "{text} of {}", value.data_type());
+                }
+            }
         }
     }
 }

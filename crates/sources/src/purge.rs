@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use rivergen_kernel::Result;
 use rivergen_platform::{
-    Event, Transaction,
+    Event, Platform, Transaction,
     audit::{self, Actor, AuditRecord},
     jobs::{Handler, JobContext, JobError},
+    removal,
 };
 use rivergen_policies::store::assignment;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::{
     Sources, discovery, health,
@@ -19,8 +20,6 @@ use crate::{
 /// How long a deleted source can be restored.
 pub const KEPT: chrono::Duration = chrono::Duration::days(30);
 const JOB: &str = "sources.purge";
-/// Sources of one run: each takes a transaction of its own.
-const BATCH: u64 = 100;
 
 struct Purge(Sources);
 
@@ -30,39 +29,38 @@ pub(crate) fn register(sources: &Sources) {
 
 #[async_trait::async_trait]
 impl Handler for Purge {
-    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
-        deleted(&self.0).await?;
+    async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
         let platform = &self.0.platform;
         let now = platform.clock.now();
+        // Index: data_sources(deleted_at).
+        let due = Entity::find().filter(Column::DeletedAt.lte(now - KEPT));
+        let deleted =
+            removal::one_by_one(&platform.db, &context.shutdown, Column::Id, due, |row| remove(platform, row)).await;
         let tx = platform.db.begin().await?;
         health::history::purge(&tx, now).await?;
         discovery::runs::purge(&tx, now).await?;
         discovery::change::purge(&tx, now).await?;
         tx.commit().await?;
-        Ok(())
+        // What is kept of the others' past does not wait for one that cannot be removed.
+        deleted
     }
 }
 
-/// Index: data_sources(deleted_at).
-async fn deleted(sources: &Sources) -> Result<()> {
-    let platform = &sources.platform;
-    let before = platform.clock.now() - KEPT;
-    let due = Entity::find().filter(Column::DeletedAt.lte(before)).order_by_asc(Column::Id).limit(BATCH);
-    for row in due.all(platform.db.read()).await? {
-        let tx = platform.db.begin().await?;
-        let still = Entity::find_by_id(row.id).filter(Column::DeletedAt.lte(before)).lock_exclusive();
-        if still.one(tx.conn()).await?.is_none() {
-            continue;
-        }
-        let detached = wipe(&tx, &row).await?;
-        tx.publish(Event::DataSourceChanged(row.id)).await?;
-        let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "data_source.purge")
-            .target("data_source", row.id)
-            .details(serde_json::json!({"name": row.name, "type": row.kind, "assignments_detached": detached}));
-        audit::record(&tx, &platform.clock, record).await?;
-        tx.commit().await?;
+/// Removes a source for good, unless somebody has just restored it.
+async fn remove(platform: &Platform, row: source::Model) -> Result<()> {
+    let tx = platform.db.begin().await?;
+    let is_over = Column::DeletedAt.lte(platform.clock.now() - KEPT);
+    let still_due = Entity::find_by_id(row.id).filter(is_over).lock_exclusive();
+    if still_due.one(tx.conn()).await?.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let detached = wipe(&tx, &row).await?;
+    tx.publish(Event::DataSourceChanged(row.id)).await?;
+    let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "data_source.purge")
+        .target("data_source", row.id)
+        .details(serde_json::json!({"name": row.name, "type": row.kind, "assignments_detached": detached}));
+    audit::record(&tx, &platform.clock, record).await?;
+    tx.commit().await
 }
 
 /// Removes the row with everything that hangs on it (credentials, tables, history), and the assignments of policies to

@@ -96,6 +96,13 @@ pub async fn run(tenancy: &Tenancy, file: OrganizationFile) -> Result<Provisione
     let mut hashes = BTreeMap::new();
     for (index, person) in file.people.iter().enumerate() {
         let email = email_address::normalise(&person.email, &format!("people[{index}].email"))?;
+        let is_name = |name: &String| !name.trim().is_empty() && name.chars().count() <= 255;
+        if !person.display_name.as_ref().is_none_or(is_name) {
+            return Err(Error::invalid_field(
+                format!("people[{index}].display_name"),
+                "must not be blank, and have 255 characters at most",
+            ));
+        }
         if User::find_by_email(platform.db.read(), &email).await?.is_some() {
             continue;
         }

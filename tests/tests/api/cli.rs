@@ -150,6 +150,10 @@ fn migrate_and_provision_can_be_repeated() {
     for (text, word) in [
         ("name = \"Globex\"\npeople = []\n", "Owner"),
         ("name = \"Globex\"\n[[people]]\nemail = \"x@globex.example\"\nrole = \"King\"\n", "King"),
+        (
+            "name = \"Globex\"\n[[people]]\nemail = \"x@globex.example\"\ndisplay_name = \" \"\nrole = \"Owner\"\n",
+            "people[0].display_name",
+        ),
         ("nam = \"Globex\"\n", "nam"),
     ] {
         std::fs::write(folder.path().join("bad.toml"), text).unwrap();

@@ -8,7 +8,7 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::TenantScope,
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn, not_blank},
 };
 use rivergen_tenancy::organization;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
@@ -36,7 +36,7 @@ const USUAL_PRIORITY: i32 = 100;
     "actions": ["datasource.query"],
     "conditions": {"not": {"attribute": "environment.ip", "operator": "ip_in_range", "value": "10.0.0.0/8"}}}))]
 pub struct CreatePolicyRequest {
-    #[garde(length(chars, min = 1, max = 255), custom(super::update::has_ink))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub name: String,
     #[garde(inner(length(chars, max = 2000)))]
     pub description: Option<String>,

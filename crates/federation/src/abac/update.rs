@@ -7,7 +7,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given, not_blank},
 };
 use rivergen_tenancy::organization;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
@@ -25,7 +25,7 @@ use crate::Federation;
 #[serde(deny_unknown_fields)]
 #[schema(as = UpdateAbacPolicyRequest, example = json!({"is_active": false}))]
 pub struct UpdatePolicyRequest {
-    #[garde(inner(length(chars, min = 1, max = 255), custom(has_ink)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub name: Option<String>,
     /// `null` takes it away.
     #[garde(inner(inner(length(chars, max = 2000))))]
@@ -53,11 +53,6 @@ pub struct UpdatePolicyRequest {
     pub priority: Option<i32>,
     #[garde(skip)]
     pub is_active: Option<bool>,
-}
-
-/// A name that can be seen.
-pub(super) fn has_ink(name: &str, (): &()) -> garde::Result {
-    if name.trim().is_empty() { Err(garde::Error::new("is blank")) } else { Ok(()) }
 }
 
 impl UpdatePolicyRequest {

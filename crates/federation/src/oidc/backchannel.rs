@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, errors::ErrorKind, jwk::JwkSet};
 use rivergen_identity::oidc::{Discovered, Failure};
 use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId};
 use rivergen_platform::{
@@ -99,7 +99,8 @@ pub async fn backchannel_logout(
     Ok((StatusCode::OK, no_store).into_response())
 }
 
-/// The claims of a logout token of this provider for this server; with a key that is not known, its keys are read anew once.
+/// The claims of a logout token of this provider for this server; where no known key has signed it, the keys are read
+/// anew once.
 async fn read(federation: &Federation, provider: &provider::Model, token: &str) -> Result<LogoutClaims, Failure> {
     let platform = federation.platform();
     let issuer = provider.issuer.as_deref().unwrap_or_default();
@@ -109,22 +110,37 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
     if !ALGORITHMS.contains(&header.alg) {
         return Err(Failure::of("the logout token is not signed with a key of the provider's"));
     }
-    let mut key = key_of(&discovered, header.kid.as_deref())?;
-    if key.is_none() && federation.discovery.forget(&discovered, platform.clock.now()).await {
+    let mut claims = verified(provider, &discovered, &header, token)?;
+    if claims.is_none() && federation.discovery.forget(&discovered, platform.clock.now()).await {
         discovered = federation.discovery.of(platform, issuer).await?;
         super::refuse_open_endpoints(federation, &discovered)?;
-        key = key_of(&discovered, header.kid.as_deref())?;
+        claims = verified(provider, &discovered, &header, token)?;
     }
-    let key =
-        key.ok_or_else(|| Failure::of("the logout token is signed with a key that the provider does not have"))?;
+    let claims =
+        claims.ok_or_else(|| Failure::of("the logout token is signed with a key that the provider does not have"))?;
+    check(claims, platform.clock.now().timestamp())
+}
+
+/// What the token says; `None` where none of the provider's keys has signed it.
+fn verified(
+    provider: &provider::Model,
+    discovered: &Discovered,
+    header: &Header,
+    token: &str,
+) -> Result<Option<LogoutClaims>, Failure> {
+    let Some(key) = key_of(discovered, header.kid.as_deref())? else { return Ok(None) };
     let mut validation = Validation::new(header.alg);
     validation.set_issuer(&[discovered.metadata.issuer().as_str()]);
     validation.set_audience(&[provider.client_id.as_deref().unwrap_or_default()]);
     validation.set_required_spec_claims(&["iss", "aud"]);
     // Checked below against the injected clock.
     validation.validate_exp = false;
-    let claims = jsonwebtoken::decode::<LogoutClaims>(token, &key, &validation)?.claims;
-    check(claims, platform.clock.now().timestamp())
+    match jsonwebtoken::decode::<LogoutClaims>(token, &key, &validation) {
+        Ok(read) => Ok(Some(read.claims)),
+        // The second: the key of this name is of another kind.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature | ErrorKind::InvalidKeyFormat) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The key of the set that the token names; without a name, the only one.

@@ -49,7 +49,7 @@ impl Said {
     }
 
     pub fn first(&self, key: &str, usual: &[&str]) -> Option<&str> {
-        self.values(key, usual).first().map(String::as_str).filter(|text| !text.is_empty())
+        self.values(key, usual).first().map(String::as_str).filter(|text| !text.trim().is_empty())
     }
 
     /// Lower-cased; `None` where it is no address.

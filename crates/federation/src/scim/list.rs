@@ -4,6 +4,9 @@
 //! id. What comes and goes meanwhile makes the pages behind it skip nothing and repeat nothing. It goes with one list, one
 //! filter and one order, and ends never. It opens nothing: whoever brings it reads what their token reads.
 //!
+//! How many there are in all is counted for the first page, and goes with the cursor: counted for each, a walk through a
+//! list would take the square of its length. RFC 9865 (section 2) lets a server that cannot tell leave it out altogether.
+//!
 //! A page far behind costs a walk along an index: where the order says of each row which one it is, the rows that are
 //! passed over are not read. To where a cursor is, nobody walks.
 //!
@@ -75,6 +78,8 @@ struct Cursor {
     at: Position,
     /// Of the list, the filter and the order.
     of: String,
+    /// How many there were in all when the walk began.
+    total: Option<u64>,
 }
 
 fn invalid_cursor() -> ScimError {
@@ -92,25 +97,27 @@ impl Search {
         hex::encode(&hash.finalize()[..8])
     }
 
-    fn position(&self, table: Table, sort: Option<&SortKey>) -> Result<Position> {
-        let position = match self.cursor.as_deref() {
-            None => return Ok(Position::Skip(self.start_index - 1)),
-            Some("") if sort.is_none() => return Ok(Position::After(0)),
-            Some("") => return Ok(Position::Skip(0)),
+    /// Where the page begins, and how many there are in all, where a page before has counted them.
+    fn position(&self, table: Table, sort: Option<&SortKey>) -> Result<(Position, Option<u64>)> {
+        let Cursor { at, of, total } = match self.cursor.as_deref() {
+            None => return Ok((Position::Skip(self.start_index - 1), None)),
+            Some("") => return Ok((Position::Skip(0), None)),
             Some(text) => {
                 let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid_cursor())?;
-                let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid_cursor())?;
-                (cursor.of == self.fingerprint(table)).then_some(cursor.at).ok_or_else(invalid_cursor)?
+                serde_json::from_slice(&bytes).map_err(|_| invalid_cursor())?
             }
         };
+        if of != self.fingerprint(table) {
+            return Err(invalid_cursor());
+        }
         // One that was made up must not reach the database as a value of another kind.
-        let is_sound = match (&position, sort) {
+        let is_sound = match (&at, sort) {
             (Position::After(_), None) | (Position::Behind(None, _), Some(_)) => true,
             (Position::Behind(Some(Key::Text(text)), _), Some(_)) if text.contains('\0') => false,
             (Position::Behind(Some(key), _), Some(sort)) => key.kind() == sort.kind,
             _ => false,
         };
-        is_sound.then_some(position).ok_or_else(invalid_cursor)
+        is_sound.then_some((at, total)).ok_or_else(invalid_cursor)
     }
 }
 
@@ -188,7 +195,7 @@ where
         Some(sort_by) => Some(table.order(backend, sort_by)?),
         None => None,
     };
-    let position = search.position(table, sort.as_ref())?;
+    let (position, counted) = search.position(table, sort.as_ref())?;
     let order = Ordered { sort: sort.as_ref(), id, is_descending: search.is_descending };
     let ordered = order.put(all.clone());
     // One more than asked for tells whether there is another page.
@@ -209,10 +216,11 @@ where
     let goes_on = rows.len() > most;
     rows.truncate(most);
     let shown = rows.len() as u64;
-    let total = match position {
+    let total = match (counted, position) {
+        (Some(counted), _) => counted,
         // The last page tells how many there are, without counting them.
-        Position::Skip(skipped) if search.count > 0 && !goes_on && (shown > 0 || skipped == 0) => skipped + shown,
-        _ => all.clone().count(db).await?,
+        (None, Position::Skip(before)) if search.count > 0 && !goes_on && (shown > 0 || before == 0) => before + shown,
+        (None, _) => all.clone().count(db).await?,
     };
     Ok(Page { all, rows, total, sort, goes_on })
 }
@@ -242,7 +250,7 @@ where
                 None => continue,
             },
         };
-        let cursor = Cursor { at, of: search.fingerprint(table) };
+        let cursor = Cursor { at, of: search.fingerprint(table), total: Some(page.total) };
         let text = serde_json::to_vec(&cursor).map_err(rivergen_kernel::Error::internal)?;
         return Ok(Some(URL_SAFE_NO_PAD.encode(text)));
     }

@@ -13,12 +13,10 @@ use rivergen_platform::{
     audit::{self, Actor, AuditRecord},
     errors,
     http::{Json, NoContent, RequestOrigin, SignedIn},
-    jobs::{Handler, JobContext, JobError},
+    jobs::{CancellationToken, Handler, JobContext, JobError},
     removal,
 };
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -34,8 +32,6 @@ use crate::{
 /// How long a closed account can be restored.
 const RESTORE_DAYS: i64 = 30;
 const JOB: &str = "identity.purge_accounts";
-/// Accounts of one run: each takes a transaction of its own.
-const BATCH: u64 = 100;
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"current_password": "Correct1horse"}))]
@@ -110,34 +106,28 @@ impl Purge {
 
 #[async_trait]
 impl Handler for Purge {
-    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
-        purge(&self.0).await.map(drop).map_err(JobError::retry)
+    async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
+        purge(&self.0, &context.shutdown).await
     }
 }
 
-/// One run; answers how many accounts it removed. Index: users(deletion_requested_at).
-pub async fn purge(identity: &Identity) -> Result<usize> {
+/// One run. Index: users(deletion_requested_at).
+pub async fn purge(identity: &Identity, shutdown: &CancellationToken) -> Result<(), JobError> {
     let platform = &identity.platform;
-    let before = platform.clock.now() - chrono::Duration::days(RESTORE_DAYS);
-    let due: Vec<account::Model> = account::Entity::find()
-        .filter(account::Column::DeletionRequestedAt.lte(before))
-        .order_by_asc(account::Column::Id)
-        .limit(BATCH)
-        .all(platform.db.read())
-        .await?;
-    let mut purged = 0;
-    for row in due {
-        let tx = platform.db.begin().await?;
-        // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same rows then.
-        identity.directory.hold_organizations(&tx, row.id).await?;
+    let is_over = account::Column::DeletionRequestedAt.lte(platform.clock.now() - chrono::Duration::days(RESTORE_DAYS));
+    let due = account::Entity::find().filter(is_over.clone());
+    removal::one_by_one(&platform.db, shutdown, account::Column::Id, due, |row| {
         // Everything of the person goes with the row: addresses, proofs, sessions, tokens.
-        let still_due = account::Entity::delete_many()
-            .filter(account::Column::Id.eq(row.id))
-            .filter(account::Column::DeletionRequestedAt.lte(before));
+        let still_due = account::Entity::delete_many().filter(account::Column::Id.eq(row.id)).filter(is_over.clone());
         let record = AuditRecord::new(None, Actor::system(), "user.purge").target("user", row.id.0);
-        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
-    }
-    Ok(purged)
+        async move {
+            let tx = platform.db.begin().await?;
+            // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same rows then.
+            identity.directory.hold_organizations(&tx, row.id).await?;
+            removal::recorded(platform, tx, still_due, record).await
+        }
+    })
+    .await
 }
 
 /// Opens a closed account again, before its time is over: organizations that went with it are erased then, and files

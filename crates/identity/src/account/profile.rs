@@ -9,7 +9,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn, not_blank},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ const MAX_URL: usize = 2048;
 #[schema(example = json!({"display_name": "Ada Lovelace", "profile": {"locale": "en"}}))]
 #[garde(allow_unvalidated)]
 pub struct UpdateProfileRequest {
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub display_name: Option<String>,
     /// An address that begins with https://, or a data URL with a PNG, JPEG, WebP or GIF of at most 256 KiB. The console shows
     /// the latter alone: its pages load nothing from elsewhere.

@@ -27,7 +27,8 @@ pub struct IdToken {
 }
 
 impl IdToken {
-    /// Checks the token of an answer. A key that is not known has the document read anew, from which `renew` makes the client.
+    /// Checks the token of an answer. One that no known key has signed has the document read anew, from which `renew`
+    /// makes the client.
     pub async fn check<F>(
         platform: &Platform,
         discovery: &Discovery,
@@ -39,14 +40,11 @@ impl IdToken {
     where
         F: Future<Output = Result<(Client, Arc<Discovered>), Failure>>,
     {
-        use ClaimsVerificationError::SignatureVerification;
-
         let id_token = tokens.id_token().ok_or_else(|| Failure::of("the provider sent no id_token"))?;
         let nonce = Nonce::new(nonce);
-        let unknown_key = SignatureVerification(SignatureVerificationError::NoMatchingKey);
         let checked = id_token.claims(&verifier(platform, &client, &discovered), &nonce).map(drop);
         let (client, discovered) = match checked {
-            Err(error) if error == unknown_key && discovery.forget(&discovered, platform.clock.now()).await => {
+            Err(error) if is_of_another_key(&error) && discovery.forget(&discovered, platform.clock.now()).await => {
                 renew().await?
             }
             _ => (client, discovered),
@@ -66,6 +64,13 @@ impl IdToken {
         drop(verifier);
         Ok(Self { claims, text: id_token.to_string(), client })
     }
+}
+
+/// Whether none of the known keys has signed it: it names none of them, or one that is perhaps another by now.
+fn is_of_another_key(error: &ClaimsVerificationError) -> bool {
+    use SignatureVerificationError::{CryptoError, NoMatchingKey};
+
+    matches!(error, ClaimsVerificationError::SignatureVerification(NoMatchingKey | CryptoError(_)))
 }
 
 /// The library's verifier, by this server's clock, and for signatures that only the provider can make: a shared secret

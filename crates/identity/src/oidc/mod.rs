@@ -1,8 +1,9 @@
 //! A client of OpenID providers (OpenID Connect Core 1.0), for whoever signs people in with one: [`social`](crate::social)
 //! with those of the operator, the room of single sign-on with those of organizations.
 //!
-//! Discovery documents with their key sets are kept for an hour; a token that is signed by a key that is not in the
-//! set has them read anew, once a minute at most, because providers change their keys whenever they like.
+//! Discovery documents with their key sets are kept for an hour; a token that no key of the set has signed has them read
+//! anew, once a minute at most, because providers change their keys whenever they like, and some call the new one as the
+//! old one.
 //!
 //! [`Discovery`] reads what a provider says of itself, [`authorize`] makes the address that a sign-in begins at, and
 //! [`IdToken`] is what comes back, checked. Every request goes the guarded way out ([`GuardedHttp`]).
@@ -10,10 +11,10 @@
 mod http;
 mod id_token;
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use moka::future::Cache;
+use moka::{future::Cache, ops::compute::Op};
 use openidconnect::{
     AdditionalProviderMetadata, AuthType, AuthenticationFlow, AuthorizationCode, CsrfToken, EndpointMaybeSet,
     EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
@@ -32,7 +33,7 @@ pub use id_token::{IdToken, is_by_key};
 
 /// How long a discovery document and its keys are believed.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How old they are at least before an unknown key has them read anew.
+/// How old they are at least before a token of another key has them read anew.
 const FRESH_FOR: chrono::Duration = chrono::Duration::seconds(60);
 /// Providers whose documents are kept.
 const MOST: u64 = 10_000;
@@ -115,7 +116,12 @@ impl Discovery {
     pub async fn forget(&self, known: &Discovered, now: DateTime<Utc>) -> bool {
         let is_due = now - known.read_at >= FRESH_FOR;
         if is_due {
-            self.0.invalidate(known.metadata.issuer().as_str()).await;
+            // Of several who find so at once, the first has it read: what came of that stays for the others.
+            let forget = self.0.entry_by_ref(known.metadata.issuer().as_str()).and_compute_with(|kept| {
+                let is_known = kept.is_some_and(|kept| kept.value().read_at == known.read_at);
+                future::ready(if is_known { Op::Remove } else { Op::Nop })
+            });
+            forget.await;
         }
         is_due
     }

@@ -123,6 +123,11 @@ pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) ->
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Rule of a field with a name, which people are to see.
+pub fn not_blank(name: &str, (): &()) -> garde::Result {
+    if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+}
+
 /// `page` and `page_size` of a list; taken beside the operation's own filters.
 #[derive(Debug, Clone, Copy, Default, Deserialize, Validate, utoipa::IntoParams)]
 #[garde(allow_unvalidated)]

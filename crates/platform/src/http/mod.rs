@@ -18,5 +18,5 @@ pub use caller::{
     authenticate,
 };
 pub use envelope::{Envelope, NoContent, Reply};
-pub use extract::{Json, PageQuery, Path, Query, SkipLimit, SortOrder, given, names_zero_byte};
+pub use extract::{Json, PageQuery, Path, Query, SkipLimit, SortOrder, given, names_zero_byte, not_blank};
 pub use key_proof::{KeyFault, KeyProof, Shown};

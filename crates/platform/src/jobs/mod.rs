@@ -44,9 +44,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 pub use store::{job, periodic_job};
+pub use tokio_util::sync::CancellationToken;
 pub use worker::JobsHandle;
 
 use crate::{Clock, Database, Transaction};

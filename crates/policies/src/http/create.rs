@@ -11,7 +11,7 @@ use rivergen_platform::{
     Event, Transaction,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn, not_blank},
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -56,7 +56,7 @@ pub struct CreatePolicyRequest {
     /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
-    #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub name: String,
     #[garde(inner(length(chars, max = 10_000)))]
     pub description: Option<String>,

@@ -169,10 +169,6 @@ impl Policy {
     }
 }
 
-fn not_blank(text: &str, _: &()) -> garde::Result {
-    if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
-}
-
 /// Why a query is nothing that a policy could be bound to.
 const NOT_OF_A_QUERY: &str = "cannot be governed: whoever is kept from a query asks the same in other words. Bind the \
     policy to the sources or the datasets that it reads";

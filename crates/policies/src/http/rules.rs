@@ -2,6 +2,7 @@
 
 use garde::Validate;
 use rivergen_kernel::{Error, ErrorCode, FieldError, Result, Tenant};
+use rivergen_platform::http::not_blank;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,7 +20,7 @@ pub const MAX_RULES: usize = 100;
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRuleRequest {
-    #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub rule_name: String,
     #[garde(skip)]
     pub rule_type: RuleType,

@@ -8,7 +8,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given, not_blank},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,7 @@ use crate::{
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"is_active": false, "version": 3}))]
 pub struct UpdatePolicyRequest {
-    #[garde(inner(length(chars, min = 1, max = 255), custom(super::not_blank)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub name: Option<String>,
     /// `null` takes it away.
     #[garde(inner(inner(length(chars, max = 10_000))))]

@@ -52,8 +52,8 @@ pub(crate) struct Sought {
 struct Among {
     users: SelectStatement,
     user: ColumnRef,
-    /// Where the table has what they stand by in a list by name, and in how many rows at most it has somebody.
-    named: Option<(ColumnRef, u64)>,
+    /// Where the table has what they stand by in a list by name.
+    name: Option<ColumnRef>,
 }
 
 impl Sought {
@@ -61,10 +61,10 @@ impl Sought {
         Self { own: Condition::all(), among: Vec::new() }
     }
 
-    /// Those whom rows of another table name, each in so many at most, and their names with them.
-    pub fn by_name<C: ColumnTrait>(users: SelectStatement, user: C, name: C, rows_of_one: u64) -> Self {
-        let named = Some((name.as_column_ref().into(), rows_of_one));
-        Self { own: Condition::all(), among: vec![Among { users, user: user.as_column_ref().into(), named }] }
+    /// Those whom rows of another table name, perhaps several times, and their names with them.
+    pub fn by_name<C: ColumnTrait>(users: SelectStatement, user: C, name: C) -> Self {
+        let name = Some(name.as_column_ref().into());
+        Self { own: Condition::all(), among: vec![Among { users, user: user.as_column_ref().into(), name }] }
     }
 
     /// Of them, those whose own row is so.
@@ -75,7 +75,7 @@ impl Sought {
 
     /// Of them, those whose ids a query of another table finds in its column.
     pub fn among<C: ColumnTrait>(mut self, users: Option<SelectStatement>, user: C) -> Self {
-        self.among.extend(users.map(|users| Among { users, user: user.as_column_ref().into(), named: None }));
+        self.among.extend(users.map(|users| Among { users, user: user.as_column_ref().into(), name: None }));
         self
     }
 
@@ -85,8 +85,8 @@ impl Sought {
 
     /// Where another table alone says who is sought and what they stand by.
     fn named(&self) -> Option<Named<'_>> {
-        let [Among { users, user, named: Some((name, rows_of_one)) }] = self.among.as_slice() else { return None };
-        self.own.is_empty().then_some(Named { users, user, name, rows_of_one: *rows_of_one })
+        let [Among { users, user, name: Some(name) }] = self.among.as_slice() else { return None };
+        self.own.is_empty().then_some(Named { users, user, name })
     }
 
     /// How many there are in all.
@@ -131,7 +131,6 @@ struct Named<'a> {
     users: &'a SelectStatement,
     user: &'a ColumnRef,
     name: &'a ColumnRef,
-    rows_of_one: u64,
 }
 
 impl Named<'_> {
@@ -139,25 +138,27 @@ impl Named<'_> {
         self.users.clone().distinct().to_owned()
     }
 
-    /// How many people they are; `None` where more than [`SOME`] rows tell of them. The rows are found inside and told apart
-    /// outside: else PostgreSQL walks everybody by their ids, to meet each of them once.
-    async fn few(&self, db: &impl ConnectionTrait) -> Result<Option<u64>> {
+    /// How many people they are, and how many rows name somebody again; `None` where more than [`SOME`] rows tell of them.
+    /// The rows are found inside and told apart outside: else PostgreSQL walks everybody by their ids, to meet each of
+    /// them once.
+    async fn few(&self, db: &impl ConnectionTrait) -> Result<Option<(u64, u64)>> {
         let rows = self.users.clone().limit(SOME + 1).to_owned();
         let counts = Query::select()
             .expr(Expr::col(Asterisk).count())
             .expr(Expr::col(Column::UserId).count_distinct())
             .from_subquery(rows, "found")
             .to_owned();
-        let Some(row) = db.query_one(&counts).await? else { return Ok(Some(0)) };
+        let Some(row) = db.query_one(&counts).await? else { return Ok(Some((0, 0))) };
         let (rows, people): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let counted = |count: i64| u64::try_from(count).unwrap_or_default();
-        Ok((counted(rows) <= SOME).then_some(counted(people)))
+        let (rows, people) = (counted(rows), counted(people));
+        Ok((rows <= SOME).then(|| (people, rows.saturating_sub(people))))
     }
 
-    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, and
-    /// the few among them that name somebody again are left out then: to do that first would take several times as long.
-    async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted) -> Result<Vec<UserId>> {
-        let reached = Ord::min(wanted.skip.saturating_add(wanted.limit), SOME) * self.rows_of_one;
+    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, if all
+    /// that name somebody `again` come first; these are left out then: to do that first would take several times as long.
+    async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted, again: u64) -> Result<Vec<UserId>> {
+        let reached = Ord::min(wanted.skip.saturating_add(wanted.limit).saturating_add(again), SOME);
         let mut rows = self.users.clone();
         rows.column(self.name.clone()).order_by(self.name.clone(), Order::Asc).order_by(self.user.clone(), Order::Asc);
         rows.limit(reached);
@@ -282,8 +283,8 @@ async fn few(
 ) -> Result<Option<(Vec<UserId>, u64)>> {
     if let (ListOrder::ByName, Some(named)) = (order, wanted.sought.named()) {
         return Ok(match named.few(db).await? {
-            Some(0) => Some((Vec::new(), 0)),
-            Some(total) => Some((named.page(db, wanted).await?, total)),
+            Some((0, _)) => Some((Vec::new(), 0)),
+            Some((total, again)) => Some((named.page(db, wanted, again).await?, total)),
             None => None,
         });
     }

@@ -1,6 +1,6 @@
 //! The words by which members are found.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use rivergen_identity::user::User;
 use rivergen_kernel::{Error, OrganizationId, Result, Tenant, UserId};
@@ -31,16 +31,19 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 const LONGEST: usize = 64;
-/// Of one member.
-const MOST: u8 = 24;
+/// Of the words of a search, so many are asked how many members have them.
+const RANKED: usize = 8;
 
-/// The words of a name and an address, the whole address among them.
+/// The words of a name and an address, the whole address among them. None is left out, as a search may be for any; they
+/// are no more than fit into a name and an address.
 pub fn words_of(name: &str, email: &str) -> BTreeSet<String> {
     let email = email.to_lowercase();
-    // Those of the address first: of a long name some may be left out.
-    let parts = split(&email).chain(split(name)).collect::<Vec<_>>();
-    let clipped = |word: &str| word.chars().take(LONGEST).collect::<String>();
-    std::iter::once(clipped(&email)).chain(parts.iter().map(|word| clipped(word))).take(MOST.into()).collect()
+    let parts = split(name).chain(split(&email)).map(|word| clipped(&word));
+    parts.chain([clipped(&email)]).collect()
+}
+
+fn clipped(word: &str) -> String {
+    word.chars().take(LONGEST).collect()
 }
 
 fn split(text: &str) -> impl Iterator<Item = String> {
@@ -65,28 +68,41 @@ pub(crate) async fn meant_by(
 /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
 /// word. An address is one word.
 async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
-    let wanted = text.split_whitespace().flat_map(|token| match token.contains('@') {
+    let wanted = wanted_by(text);
+    // Who has the rarest is looked for; the others are looked up of those alone. Of many, the longest are rare enough.
+    let ranked = if wanted.len() > 1 { RANKED } else { 0 };
+    let mut ranks = Vec::with_capacity(wanted.len());
+    for word in wanted.iter().take(ranked) {
+        ranks.push(bearers(db, tenant, word).await?);
+    }
+    ranks.resize(wanted.len(), i64::MAX);
+    let mut wanted: Vec<(i64, String)> = ranks.into_iter().zip(wanted).collect();
+    wanted.sort_by_key(|(rank, _)| *rank);
+    let Some(((_, first), others)) = wanted.split_first() else { return Ok(None) };
+    // Index: the primary key.
+    let mut found = beginning_with(tenant, first);
+    for (_, word) in others {
+        found = found.filter(Condition::any().add_option(in_name(word)).add(Expr::exists(of_the_same(tenant, word))));
+    }
+    Ok(Some(Sought::by_name(found.into_query(), Column::UserId, Column::NameKey)))
+}
+
+/// The words of a search, the longest first, but for those that another one begins with: who has that has them, too.
+fn wanted_by(text: &str) -> Vec<String> {
+    let words = text.split_whitespace().flat_map(|token| match token.contains('@') {
         true => vec![token.to_lowercase()],
         false => split(token).collect(),
     });
-    let mut wanted: Vec<String> = wanted.map(|word| word.chars().take(LONGEST).collect()).take(8).collect();
-    if wanted.len() > 1 {
-        // Who has the rarest is looked for; the others are looked up of those alone.
-        let mut rarity = Vec::with_capacity(wanted.len());
-        for word in &wanted {
-            rarity.push(bearers(db, tenant, word).await?);
+    let words: BTreeSet<String> = words.map(|word| clipped(&word)).collect();
+    let mut wanted: Vec<String> = Vec::with_capacity(words.len());
+    // Backwards what begins with a word stands before it.
+    for word in words.into_iter().rev() {
+        if wanted.last().is_none_or(|longer| !longer.starts_with(&word)) {
+            wanted.push(word);
         }
-        let mut order: Vec<usize> = (0..wanted.len()).collect();
-        order.sort_by_key(|at| rarity.get(*at).copied());
-        wanted = order.into_iter().filter_map(|at| wanted.get(at).cloned()).collect();
     }
-    let Some((first, others)) = wanted.split_first() else { return Ok(None) };
-    // Index: the primary key.
-    let mut found = beginning_with(tenant, first);
-    for word in others {
-        found = found.filter(Condition::any().add_option(in_name(word)).add(Expr::exists(of_the_same(tenant, word))));
-    }
-    Ok(Some(Sought::by_name(found.into_query(), Column::UserId, Column::NameKey, MOST.into())))
+    wanted.sort_by_key(|word| Reverse(word.len()));
+    wanted
 }
 
 /// How often a word is found that begins so; nobody counts beyond a thousand.

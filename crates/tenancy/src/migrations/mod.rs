@@ -11,7 +11,7 @@ use sea_orm_migration::prelude::*;
 
 use domains::{DomainMails, Domains};
 use organizations::{Enforcements, Logos, Organizations, Security};
-use people::{ImportFailures, LastLogins, NamesBesideWords, People};
+use people::{AllWords, ImportFailures, LastLogins, NamesBesideWords, People};
 use workspaces::{PublicAccess, PublicWorkspaces, WorkspaceSettingsChanges};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -35,6 +35,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(indexes::StatusChanges),
         Box::new(WorkspaceSettingsChanges),
         Box::new(DomainMails),
+        Box::new(AllWords),
     ]
 }
 

@@ -266,6 +266,63 @@ impl MigrationTrait for NamesBesideWords {
     }
 }
 
+/// Of a member's words, 24 were kept; the others of those who have more come beside them.
+pub(super) struct AllWords;
+
+impl MigrationName for AllWords {
+    fn name(&self) -> &str {
+        "m0134_tenancy_all_words"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for AllWords {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        const ROWS: usize = 5_000;
+        let db = m.get_connection();
+        let mut after = 0_i64;
+        loop {
+            let page = Query::select()
+                .columns(["id", "organization_id", "user_id", "name_key", "email"])
+                .from("memberships")
+                .and_where(Expr::col("id").gt(after))
+                // More than 23 words and what stands between them take as many letters.
+                .and_where(Expr::cust("length(name_key) + length(email) > 45"))
+                .order_by("id", Order::Asc)
+                .limit(500)
+                .to_owned();
+            let members = db.query_all(&page).await?;
+            let Some(last) = members.last() else { return Ok(()) };
+            after = last.try_get("", "id")?;
+            let mut words: Vec<[Expr; 4]> = Vec::new();
+            for row in &members {
+                let (organization, user): (i64, i64) =
+                    (row.try_get("", "organization_id")?, row.try_get("", "user_id")?);
+                let (name, email): (String, String) = (row.try_get("", "name_key")?, row.try_get("", "email")?);
+                let parts = |text: &str| text.split(|c: char| !c.is_alphanumeric()).count();
+                if parts(&name) + parts(&email) > 23 {
+                    let own = crate::member::word::words_of(&name, &email).into_iter();
+                    words.extend(own.map(|word| [organization.into(), word.into(), name.as_str().into(), user.into()]));
+                }
+            }
+            for some in words.chunks(ROWS) {
+                let mut insert = Query::insert();
+                insert.into_table("member_words").columns(["organization_id", "word", "name_key", "user_id"]);
+                insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+                for row in some {
+                    insert.values_panic(row.clone());
+                }
+                db.execute(&insert).await?;
+            }
+        }
+    }
+
+    // Found as they were until all are there.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
 /// The words of those who are members already.
 async fn write_words(db: &impl ConnectionTrait) -> Result<(), DbErr> {
     let mut after = 0_i64;

@@ -16,7 +16,7 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::duplicate_is,
     errors,
-    http::{Envelope, Json, MaybeSignedIn, Reply, RequestOrigin},
+    http::{Envelope, Json, MaybeSignedIn, Reply, RequestOrigin, not_blank},
     idempotency::{self, Seen},
     limits::SIGNUP_BY_IP,
 };
@@ -38,7 +38,7 @@ use crate::{
     "admin_email": "ada@acme.example", "admin_password": "Correct1horse", "admin_display_name": "Ada"}))]
 pub struct CreateOrganizationRequest {
     /// Unique across all organizations, compared without case.
-    #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub name: String,
     #[garde(skip)]
     pub domain: Option<String>,
@@ -51,7 +51,7 @@ pub struct CreateOrganizationRequest {
     #[garde(skip)]
     #[schema(value_type = Option<String>, format = Password)]
     pub admin_password: Option<Secret>,
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub admin_display_name: Option<String>,
     /// Settings that are to be otherwise than usual from the beginning.
     #[garde(skip)]

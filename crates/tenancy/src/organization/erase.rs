@@ -10,15 +10,14 @@ use rivergen_platform::{
     audit::{self, Actor, AuditRecord},
     jobs::{Handler, JobContext, JobError},
     remains::Remains,
+    removal,
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
 use super::{Column, Entity, Model, delete::RESTORE, name_key};
 use crate::Tenancy;
 
 const JOB: &str = "tenancy.erase_organizations";
-/// Organizations that are looked up together: each takes a transaction of its own.
-const BATCH: u64 = 10;
 
 struct Erase {
     tenancy: Tenancy,
@@ -34,37 +33,16 @@ pub fn register(tenancy: &Tenancy, remains: Vec<Arc<dyn Remains>>) {
 #[async_trait]
 impl Handler for Erase {
     async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
-        let (mut after, mut failure) = (OrganizationId(0), None);
-        loop {
-            let due = self.due(after).await.map_err(JobError::retry)?;
-            let Some(last) = due.last() else { break };
-            after = last.id;
-            for row in &due {
-                if context.shutdown.is_cancelled() {
-                    return Err(JobError::retry("the server shuts down"));
-                }
-                // One that cannot be erased holds up no other.
-                if let Err(error) = self.erase(row).await {
-                    tracing::error!(organization = %row.id, ?error, "an organization could not be erased");
-                    failure = Some(error);
-                }
-            }
-        }
-        failure.map_or(Ok(()), |error| Err(JobError::retry(error)))
+        let platform = &self.tenancy.identity.platform;
+        // Index: organizations(deleted_at).
+        let due = Entity::find().filter(Column::DeletedAt.lte(platform.clock.now() - RESTORE));
+        removal::one_by_one(&platform.db, &context.shutdown, Column::Id, due, |row| self.erase(row)).await
     }
 }
 
 impl Erase {
-    /// Those behind the one named. Index: organizations(deleted_at).
-    async fn due(&self, after: OrganizationId) -> Result<Vec<Model>> {
-        let platform = &self.tenancy.identity.platform;
-        let due = Entity::find().filter(Column::DeletedAt.lte(platform.clock.now() - RESTORE));
-        let due = due.filter(Column::Id.gt(after)).order_by_asc(Column::Id).limit(BATCH);
-        Ok(due.all(platform.db.read()).await?)
-    }
-
     /// First what lies elsewhere, then the rows: whoever is killed between the two finds the row and begins again.
-    async fn erase(&self, row: &Model) -> Result<()> {
+    async fn erase(&self, row: Model) -> Result<()> {
         let platform = &self.tenancy.identity.platform;
         let tenant = Tenant::on_behalf_of(row.id);
         for remains in &self.remains {

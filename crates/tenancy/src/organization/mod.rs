@@ -186,11 +186,6 @@ pub(crate) fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// Rule of a field with its name.
-fn not_blank(name: &str, (): &()) -> garde::Result {
-    if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
-}
-
 /// A live organization by its name, for the operator.
 pub async fn named(db: &impl ConnectionTrait, name: &str) -> Result<Model> {
     // Index: organizations(name_key), unique.

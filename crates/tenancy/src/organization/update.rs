@@ -8,7 +8,7 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::duplicate_is,
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given, not_blank},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{Tenancy, domain};
 #[schema(example = json!({"name": "Acme Corporation", "domain": "acme.example"}))]
 pub struct UpdateOrganizationRequest {
     /// Unique across all organizations, compared without case.
-    #[garde(inner(length(chars, min = 1, max = 255), custom(super::not_blank)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub name: Option<String>,
     /// `null` takes it away. Another one is to be proved: it is claimed with this.
     #[serde(default, deserialize_with = "given")]

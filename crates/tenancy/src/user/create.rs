@@ -16,7 +16,7 @@ use rivergen_platform::{
     audit::{self, AuditRecord},
     db::duplicate_is,
     errors,
-    http::{Envelope, Json, Reply, RequestOrigin, SignedIn},
+    http::{Envelope, Json, Reply, RequestOrigin, SignedIn, not_blank},
 };
 use sea_orm::{EntityTrait, QuerySelect};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ use crate::{
 #[schema(example = json!({"email": "ada@acme.example", "display_name": "Ada", "organization_id": 42, "role_id": 7}))]
 pub struct CreateUserRequest {
     pub email: String,
-    #[garde(length(chars, min = 1, max = 255))]
+    #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub display_name: String,
     /// Never taken: people choose their password themselves, with the link that is mailed to them.
     #[schema(value_type = Option<String>, format = Password)]

@@ -144,8 +144,9 @@ pub async fn bulk_update_status(
     let mut results = Vec::new();
     for user_id in request.user_ids {
         let error = change.make(&tenancy, &caller, &origin, user_id).await.err();
+        // What was made of the others stands, and is told: so is this.
         if let Some(error) = error.as_ref().filter(|error| error.code.status() >= 500) {
-            return Err(error.clone());
+            tracing::error!(?error, user = user_id.0, "a status of a bulk change could not be set");
         }
         results.push(BulkStatusResult {
             user_id,

@@ -12,7 +12,7 @@ use rivergen_platform::{
     Event,
     audit::{self, AuditRecord},
     errors,
-    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given},
+    http::{Envelope, Json, Path, Reply, RequestOrigin, SignedIn, given, not_blank},
 };
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::{Tenancy, member};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"display_name": "Ada Lovelace"}))]
 pub struct UpdateUserRequest {
-    #[garde(inner(length(chars, min = 1, max = 255)))]
+    #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub display_name: Option<String>,
     /// An address that begins with https://, or a data URL with a picture; `null` takes it away.
     #[serde(default, deserialize_with = "given")]

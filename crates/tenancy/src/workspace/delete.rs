@@ -17,12 +17,12 @@ use rivergen_platform::{
     db::TenantScope,
     errors,
     http::{Envelope, Path, Reply, RequestOrigin, SignedIn},
-    jobs::{Handler, JobContext, JobError},
+    jobs::{CancellationToken, Handler, JobContext, JobError},
     removal,
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::Expr,
+    sea_query::Expr,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -34,8 +34,6 @@ use crate::{Tenancy, invitation, member::assignment};
 /// How long the row of a deleted workspace is kept.
 const KEPT_DAYS: i64 = 30;
 const JOB: &str = "tenancy.purge_workspaces";
-/// Workspaces of one run: each takes a transaction of its own.
-const BATCH: u64 = 100;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeletedWorkspace {
@@ -151,29 +149,22 @@ impl Purge {
 
 #[async_trait]
 impl Handler for Purge {
-    async fn run(&self, _: serde_json::Value, _: JobContext) -> Result<(), JobError> {
-        purge(&self.0).await.map(drop).map_err(JobError::retry)
+    async fn run(&self, _: serde_json::Value, context: JobContext) -> Result<(), JobError> {
+        purge(&self.0, &context.shutdown).await
     }
 }
 
-/// One run; answers how many workspaces it removed. Index: workspaces(deleted_at).
-pub async fn purge(tenancy: &Tenancy) -> Result<usize> {
+/// One run. Index: workspaces(deleted_at).
+pub async fn purge(tenancy: &Tenancy, shutdown: &CancellationToken) -> Result<(), JobError> {
     let platform = &tenancy.identity.platform;
-    let before = platform.clock.now() - chrono::Duration::days(KEPT_DAYS);
-    let due = Entity::find()
-        .filter(Column::DeletedAt.lte(before))
-        .order_by_asc(Column::Id)
-        .limit(BATCH)
-        .all(platform.db.read())
-        .await?;
-    let mut purged = 0;
-    for row in due {
-        let tx = platform.db.begin().await?;
-        let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(Column::DeletedAt.lte(before));
+    let is_over = Column::DeletedAt.lte(platform.clock.now() - chrono::Duration::days(KEPT_DAYS));
+    let due = Entity::find().filter(is_over.clone());
+    removal::one_by_one(&platform.db, shutdown, Column::Id, due, |row| {
+        let still_due = Entity::delete_many().filter(Column::Id.eq(row.id)).filter(is_over.clone());
         let record = AuditRecord::new(Some(row.organization_id), Actor::system(), "workspace.purge")
             .target("workspace", row.id.0)
             .details(json!({"name": row.name}));
-        purged += usize::from(removal::recorded(platform, tx, still_due, record).await?);
-    }
-    Ok(purged)
+        async move { removal::recorded(platform, platform.db.begin().await?, still_due, record).await }
+    })
+    .await
 }

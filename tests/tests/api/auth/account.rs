@@ -13,6 +13,7 @@ on_both_databases! {
     nobody_keeps_anothers_address_from_them;
     a_session_moves_to_another_workspace;
     a_closed_account_is_closed_at_once_and_purged_later;
+    one_that_cannot_be_purged_holds_up_no_other;
     a_closed_account_can_be_restored;
     an_organization_that_is_deleted_already_holds_nobody;
     the_last_administrator_stays;
@@ -33,7 +34,9 @@ async fn a_profile_is_changed_in_part(server: &Server) {
     let me = viewer.client.get(ME).await.ok();
     assert_eq!((me["user"]["display_name"].as_str(), &me["user"]["profile"]), (Some("Vera"), &data["profile"]));
     assert_eq!(server.audited("user.update_profile", "success").await, 2);
-    viewer.client.put(PROFILE, json!({"display_name": ""})).await.invalid("display_name");
+    for blank in ["", " ", "\n\u{a0}"] {
+        viewer.client.put(PROFILE, json!({"display_name": blank})).await.invalid("display_name");
+    }
     viewer.client.put(PROFILE, json!({"profile_image_url": "javascript:alert(1)"})).await.invalid("profile_image_url");
     viewer.client.put(PROFILE, json!({"profile": {"x": "y".repeat(70_000)}})).await.invalid("profile");
     let image = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
@@ -143,6 +146,27 @@ async fn a_closed_account_is_closed_at_once_and_purged_later(server: &Server) {
         assert_eq!(server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
     assert_eq!(server.audited("user.delete", "success").await, 1);
+}
+
+async fn one_that_cannot_be_purged_holds_up_no_other(server: &Server) {
+    let (ada, bob) = (server.newcomer("ada@new.example").await, server.newcomer("bob@new.example").await);
+    server.execute("CREATE TABLE stuck (user_id bigint REFERENCES users (id))").await;
+    server.execute(&format!("INSERT INTO stuck (user_id) VALUES ({})", ada.id)).await;
+    let body = json!({"current_password": PASSWORD});
+    for person in [&ada, &bob] {
+        person.client.send(person.client.request(reqwest::Method::DELETE, ME).json(&body)).await.no_content();
+    }
+    let left = async || {
+        let rows = server.rows("SELECT id FROM users").await;
+        rows.iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    server.later(Duration::days(31)).await;
+    assert_eq!(left().await, [ada.id]);
+    // It is tried again.
+    server.execute("DROP TABLE stuck").await;
+    server.later(Duration::hours(2)).await;
+    assert!(left().await.is_empty());
+    assert_eq!(server.audited("user.purge", "success").await, 2);
 }
 
 async fn a_closed_account_can_be_restored(server: &Server) {

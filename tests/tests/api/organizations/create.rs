@@ -86,6 +86,7 @@ async fn what_is_not_valid_is_named(server: &Server) {
     client.post(PATH, with("name", json!(" "))).await.invalid("name");
     client.post(PATH, with("workspace_name", json!("—"))).await.invalid("workspace_name");
     client.post(PATH, with("admin_email", json!("ada"))).await.invalid("admin_email");
+    client.post(PATH, with("admin_display_name", json!(" "))).await.invalid("admin_display_name");
     client.post(PATH, with("admin_password", Value::Null)).await.invalid("admin_password");
     client.post(PATH, with("domain", json!("not a domain"))).await.invalid("domain");
     client.post(PATH, with("surprise", json!(1))).await.invalid("surprise");

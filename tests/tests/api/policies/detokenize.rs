@@ -98,19 +98,21 @@ async fn hashed_numbers_join_whatever_their_types(server: &Server) {
     let database = PostgresDatabase::empty().await;
     database
         .execute(
-            "CREATE TABLE prices (n numeric(10, 2)); CREATE TABLE counts (n bigint); \
-            INSERT INTO prices VALUES (5), (7.5); INSERT INTO counts VALUES (5), (7)",
+            "CREATE TABLE prices (n numeric(20, 6)); CREATE TABLE counts (n bigint); CREATE TABLE weights (n float8); \
+            INSERT INTO prices VALUES (5), (7.5), (0), (0.000001); INSERT INTO counts VALUES (5), (7), (0); \
+            INSERT INTO weights VALUES (5), (7.5), ('-0'), (1e-6), (8)",
         )
         .await;
     let source = acme.admin.register(database.source("W")).await;
     acme.admin.checked(source).await;
-    let joined = "SELECT count(*) FROM prices p JOIN counts c ON p.n = c.n";
-    assert_eq!(acme.viewer.value(source, joined).await, 1);
     let body = json!({"name": "n", "type": "data_masking", "data_source_ids": [source], "role_ids": [acme.roles["Viewer"]],
         "rules": [{"rule_name": "m", "rule_type": "mask_column",
             "rule_config": {"column": "n", "masking_function": "hash"}}]});
     acme.admin.client.post("/api/v1/policies", body).await.created();
-    assert_eq!(acme.viewer.value(source, joined).await, 1);
+    for (a, b, rows) in [("prices", "counts", 2), ("prices", "weights", 4), ("counts", "weights", 2)] {
+        let joined = format!("SELECT count(*) FROM {a} JOIN {b} ON {a}.n = {b}.n");
+        assert_eq!(acme.viewer.value(source, &joined).await, rows, "{joined}");
+    }
     database.remove().await;
 }
 

@@ -12,6 +12,7 @@ on_both_databases! {
     a_list_is_ordered;
     pages_by_index;
     pages_by_cursor;
+    a_walk_by_cursor_counts_once;
     a_cursor_keeps_its_place;
     a_search_is_a_list;
     lookups_use_their_index;
@@ -279,6 +280,30 @@ async fn pages_by_cursor(server: &Server) {
         answer.refused(400, Some("invalidCursor"));
     }
     idp.client.get("/scim/v2/Users?cursor=&count=x").await.refused(400, Some("invalidCount"));
+}
+
+async fn a_walk_by_cursor_counts_once(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let idp = Provider::of(server, &acme).await;
+    for number in 0..7 {
+        idp.user(&format!("u{number}@acme.example")).await;
+    }
+    for order in ["", "&sortBy=userName", "&filter=active%20eq%20true"] {
+        let (mut counts, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/scim/v2/Users?count=3&cursor={cursor}{order}");
+            let (answer, statements) = server.statements(idp.client.get(&path)).await;
+            let body = answer.is(200);
+            assert_eq!(body["totalResults"], 7, "{order}");
+            let is_count = |sql: &&String| sql.contains("COUNT(") && sql.contains("scim_users");
+            counts.push(statements.iter().filter(is_count).count());
+            match body["nextCursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(counts, [1, 0, 0], "{order}");
+    }
 }
 
 /// What is read by a cursor, two on a page; between the pages, something happens.

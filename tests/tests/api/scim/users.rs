@@ -426,6 +426,14 @@ async fn accounts_follow_where_the_domain_is_proved(server: &Server) {
     // Never another's.
     let operations = json!([{"op": "replace", "path": "userName", "value": acme.owner.email}]);
     idp.patch(&path, operations).await.refused(409, Some("uniqueness"));
+    // A name that says nothing is none: the account keeps its own, and a new one has what stands before the @.
+    idp.patch(&path, say(" ", "vera@acme.example")).await.is(200);
+    assert_eq!(account().await.0, "Vera V.");
+    let mut nameless = user("nameless@acme.example");
+    (nameless["displayName"], nameless["name"]) = (json!(" "), json!({"givenName": " "}));
+    let id = idp.client.post("/scim/v2/Users", nameless).await.is(201)["id"].as_str().unwrap().to_owned();
+    let named = format!("SELECT count(*) FROM users WHERE id = {id} AND display_name = 'nameless'");
+    assert_eq!(server.count(&named).await, 1);
     // A new account of a proved domain needs no further proof.
     let id = idp.user("new@acme.example").await;
     let proved = format!("SELECT count(*) FROM user_emails WHERE user_id = {id} AND verified_at IS NOT NULL");

@@ -9,6 +9,7 @@ use sea_orm::ConnectionTrait;
 on_both_backends! {
     an_existing_member_is_linked_by_a_proved_address_alone;
     a_first_sign_in_makes_a_member_where_the_provider_may;
+    a_name_that_says_nothing_is_none;
     who_is_locked_out_stays_out;
     groups_give_roles_and_take_those_that_they_gave;
     a_merged_account_keeps_what_groups_gave_for_as_long_as_they_do;
@@ -82,6 +83,24 @@ async fn a_first_sign_in_makes_a_member_where_the_provider_may(backend: Backend)
     world.acme.owner.client.patch(&settings, rule).await.ok();
     world.through(provider, "late~late@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
     assert!(world.refusal().await.contains("allowed_email_domains"));
+    world.stop().await;
+}
+
+async fn a_name_that_says_nothing_is_none(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({"jit_provisioning": true})).await;
+    for (claims, name) in [
+        (json!({"sub": "a", "email": "first@acme.example", "name": " "}), "first"),
+        (
+            json!({"sub": "b", "email": "second@acme.example", "name": "\t", "given_name": "Ada", "family_name": " "}),
+            "Ada",
+        ),
+    ] {
+        crooked.says().claims = claims;
+        let data = world.enter(world.lied(provider, &crooked).await).await;
+        assert_eq!(data["user"]["name"], name);
+    }
     world.stop().await;
 }
 

@@ -329,18 +329,22 @@ async fn a_provider_that_does_not_answer_is_said_so(backend: Backend) {
 
 async fn a_provider_changes_its_key_when_it_likes(backend: Backend) {
     let world = World::start(backend).await;
-    let crooked = Crooked::start().await;
-    crooked.says().claims = json!({"email": "viewer@acme.example"});
-    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
-    code_of(world.lied(provider, &crooked).await);
-    crooked.says().has_another_key = true;
-    // It looks once a minute at most.
-    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
-    world.server.clock().advance(chrono::Duration::seconds(61));
-    code_of(world.lied(provider, &crooked).await);
-    // The former one is worth nothing from then on.
-    crooked.says().has_another_key = false;
-    world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    for keys_have_one_name in [false, true] {
+        let crooked = Crooked::start().await;
+        crooked.says().claims = json!({"sub": crooked.issuer, "email": "viewer@acme.example"});
+        crooked.says().keys_have_one_name = keys_have_one_name;
+        let registration = crooked.registration(&crooked.issuer);
+        let provider = world.register(&world.acme, registration, json!({})).await;
+        code_of(world.lied(provider, &crooked).await);
+        crooked.says().has_another_key = true;
+        // It looks once a minute at most.
+        world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+        world.server.clock().advance(chrono::Duration::seconds(61));
+        code_of(world.lied(provider, &crooked).await);
+        // The former one is worth nothing from then on.
+        crooked.says().has_another_key = false;
+        world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
+    }
     world.stop().await;
 }
 

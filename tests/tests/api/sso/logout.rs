@@ -183,19 +183,23 @@ async fn a_logout_token_is_taken_once(backend: Backend) {
 
 async fn a_logout_token_of_a_new_key_is_believed(backend: Backend) {
     let world = World::start(backend).await;
-    let crooked = Crooked::start().await;
-    crooked.says().claims = json!({"sub": "v", "email": "viewer@acme.example"});
-    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
-    let person = world.person(&world.enter(world.lied(provider, &crooked).await).await);
-    crooked.says().has_another_key = true;
-    let mut claims = logout_claims(&crooked);
-    claims["sub"] = json!("v");
-    let token = crooked.token(&claims);
-    // It looks once a minute at most.
-    tell(&world, provider, &token).await.error(400, "BAD_REQUEST");
-    person.get("/api/v1/auth/me").await.ok();
-    world.server.clock().advance(chrono::Duration::seconds(61));
-    assert_eq!(tell(&world, provider, &token).await.status, 200);
-    person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    for keys_have_one_name in [false, true] {
+        let crooked = Crooked::start().await;
+        crooked.says().claims = json!({"sub": "v", "email": "viewer@acme.example"});
+        crooked.says().keys_have_one_name = keys_have_one_name;
+        let registration = crooked.registration(&crooked.issuer);
+        let provider = world.register(&world.acme, registration, json!({})).await;
+        let person = world.person(&world.enter(world.lied(provider, &crooked).await).await);
+        crooked.says().has_another_key = true;
+        let mut claims = logout_claims(&crooked);
+        claims["sub"] = json!("v");
+        let token = crooked.token(&claims);
+        // It looks once a minute at most.
+        tell(&world, provider, &token).await.error(400, "BAD_REQUEST");
+        person.get("/api/v1/auth/me").await.ok();
+        world.server.clock().advance(chrono::Duration::seconds(61));
+        assert_eq!(tell(&world, provider, &token).await.status, 200);
+        person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    }
     world.stop().await;
 }

@@ -63,6 +63,9 @@ async fn the_rules_hold(server: &Server) {
     foreign["role_id"] = json!(globex.roles["Viewer"]);
     admin.post(PATH, foreign).await.error(404, "ROLE_NOT_FOUND");
     admin.post(PATH, body(&acme, "nonsense", "Viewer")).await.invalid("email");
+    let mut nameless = body(&acme, "ada@new.example", "Viewer");
+    nameless["display_name"] = json!(" ");
+    admin.post(PATH, nameless).await.invalid("display_name");
     let mut chosen = body(&acme, "ada@new.example", "Viewer");
     chosen["password"] = json!(PASSWORD);
     admin.post(PATH, chosen).await.invalid("password");

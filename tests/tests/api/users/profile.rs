@@ -48,7 +48,9 @@ async fn an_administrator_changes_name_and_picture(server: &Server) {
     assert_eq!(client.get(&path(id)).await.ok()["user"]["profile_image_url"], Value::Null);
     client.put(&path(id), json!({"profile_image_url": "http://acme.example/v.png"})).await.invalid("profile_image_url");
     client.put(&path(id), json!({"email": "other@acme.example"})).await.invalid("email");
-    client.put(&path(id), json!({"display_name": ""})).await.invalid("display_name");
+    for blank in ["", " ", "\u{3000}\t"] {
+        client.put(&path(id), json!({"display_name": blank})).await.invalid("display_name");
+    }
     assert_eq!(server.audited("user.update", "success").await, 3);
 }
 

@@ -8,6 +8,7 @@ on_both_databases! {
     the_rules_hold;
     the_last_owner_stays_under_concurrency;
     many_at_once_each_for_itself;
+    what_fails_on_our_side_is_told_with_the_others;
 }
 
 fn path(id: i64) -> String {
@@ -101,4 +102,20 @@ async fn many_at_once_each_for_itself(server: &Server) {
     acme.admin.client.post(bulk, body(json!([1, 2, 1]))).await.invalid("user_ids[2]");
     let foreign = json!({"organization_id": globex.id, "user_ids": [1], "status": "active"});
     acme.admin.client.post(bulk, foreign).await.error(404, "ORG_NOT_FOUND");
+}
+
+async fn what_fails_on_our_side_is_told_with_the_others(server: &Server) {
+    let acme = server.organization("Acme").await;
+    acme.owner.client.put(&path(acme.viewer.id), json!({"status": "suspended"})).await.ok();
+    // The database takes no second one of these two who is suspended.
+    let pair = format!("{}, {}", acme.viewer.id, acme.developer.id);
+    server.execute(&format!("CREATE UNIQUE INDEX one_of_two ON memberships (status) WHERE user_id IN ({pair})")).await;
+    let ids = [acme.admin.id, acme.developer.id, acme.owner.id];
+    let body = json!({"organization_id": acme.id, "user_ids": ids, "status": "suspended"});
+    let answer = acme.owner.client.post("/api/v1/users/bulk-status", body).await.ok();
+    let codes: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| result["code"].clone()).collect();
+    assert_eq!(codes, [json!(null), json!("INTERNAL_ERROR"), json!("CANNOT_CHANGE_SELF")]);
+    assert_eq!((answer["succeeded"].as_i64(), answer["failed"].as_i64()), (Some(1), Some(2)));
+    acme.admin.client.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
+    acme.developer.client.get("/api/v1/data-sources").await.ok();
 }

@@ -14,6 +14,7 @@ on_both_databases! {
     the_default_one_stays;
     only_who_may_delete_it_does;
     it_is_purged_after_thirty_days;
+    one_that_cannot_be_purged_holds_up_no_other;
     anothers_is_not_found;
 }
 
@@ -148,15 +149,33 @@ async fn it_is_purged_after_thirty_days(server: &Server) {
     let lab = acme.workspace("Lab").await;
     acme.owner.client.delete(&format!("{PATH}/{lab}")).await.ok();
     let rows = format!("SELECT count(*) FROM workspaces WHERE id = {lab}");
-    server.clock().advance(Duration::days(29));
-    rivergen_tenancy::workspace::delete::purge(&server.tenancy).await.unwrap();
+    server.later(Duration::days(29)).await;
     assert_eq!(server.count(&rows).await, 1);
-    server.clock().advance(Duration::days(1));
-    // The server's own job may be quicker.
-    rivergen_tenancy::workspace::delete::purge(&server.tenancy).await.unwrap();
+    server.later(Duration::days(1)).await;
     assert_eq!(server.count(&rows).await, 0);
     assert_eq!(server.audited("workspace.purge", "success").await, 1);
     assert_eq!(server.count("SELECT count(*) FROM workspaces").await, 1);
+}
+
+async fn one_that_cannot_be_purged_holds_up_no_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let (stuck, other) = (acme.workspace("Lab").await, acme.workspace("Other").await);
+    server.execute("CREATE TABLE stuck (workspace_id bigint REFERENCES workspaces (id))").await;
+    server.execute(&format!("INSERT INTO stuck (workspace_id) VALUES ({stuck})")).await;
+    for workspace in [stuck, other] {
+        acme.owner.client.delete(&format!("{PATH}/{workspace}")).await.ok();
+    }
+    let left = async || {
+        let rows = server.rows("SELECT id FROM workspaces WHERE deleted_at IS NOT NULL").await;
+        rows.iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    server.later(Duration::days(31)).await;
+    assert_eq!(left().await, [stuck]);
+    // It is tried again.
+    server.execute("DROP TABLE stuck").await;
+    server.later(Duration::hours(2)).await;
+    assert!(left().await.is_empty());
+    assert_eq!(server.audited("workspace.purge", "success").await, 2);
 }
 
 async fn anothers_is_not_found(server: &Server) {
