@@ -7,16 +7,23 @@ import { onDemo, owner, post, server, visit } from "./ways.mjs";
 
 onDemo();
 
+/** The dialog that saves what the owner of the demo has asked: how many orders there are per region. */
+async function ordersToSave(page) {
+    const question = "How many orders per region?";
+    await signIn(page, server.url, "owner@acme.example");
+    await page.getByLabel("Question").fill(question);
+    await page.keyboard.press("Enter");
+    const answer = page.getByRole("region", { name: question });
+    await answer.getByRole("button", { name: "Save", exact: true }).click();
+    return page.getByRole("dialog");
+}
+
 test("a question is saved, found, asked again, named, deleted and restored", (context) =>
     visit(context, async (page) => {
-        await signIn(page, server.url, "owner@acme.example");
-        await page.getByLabel("Question").fill("How many orders per region?");
-        await page.keyboard.press("Enter");
-        const answer = page.getByRole("region", { name: "How many orders per region?" });
-        await answer.getByRole("button", { name: "Save", exact: true }).click();
-        await page.getByLabel("Name").fill("Regional orders");
-        await page.getByLabel("Tags").fill("weekly, sales");
-        await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
+        const dialog = await ordersToSave(page);
+        await dialog.getByLabel("Name").fill("Regional orders");
+        await dialog.getByLabel("Tags").fill("weekly, sales");
+        await dialog.getByRole("button", { name: "Save", exact: true }).click();
         await page.getByText("Saved to Questions.").waitFor();
 
         await page.getByRole("link", { name: "Questions" }).click();
@@ -57,12 +64,7 @@ test("a question is saved, found, asked again, named, deleted and restored", (co
 
 test("a saved question is asked by itself: run at once, mailed, paused, resumed and deleted", (context) =>
     visit(context, async (page) => {
-        await signIn(page, server.url, "owner@acme.example");
-        await page.getByLabel("Question").fill("How many orders per region?");
-        await page.keyboard.press("Enter");
-        const answer = page.getByRole("region", { name: "How many orders per region?" });
-        await answer.getByRole("button", { name: "Save", exact: true }).click();
-        const dialog = page.getByRole("dialog");
+        const dialog = await ordersToSave(page);
         await dialog.getByLabel("Name").fill("Orders for the morning");
         // On the page of the question it is asked at once when that is to be.
         await dialog.getByRole("button", { name: "Save and schedule…" }).click();

@@ -54,6 +54,37 @@ test("a proved domain whose record is gone says what to publish again", (context
         await page.getByRole("button", { name: "Verify", exact: true }).waitFor();
     }));
 
+test("a domain is proved by the code that its administrator gets", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/organization?tab=domains`);
+        await page.getByLabel("Domain", { exact: true }).fill("mailed.example");
+        await page.getByRole("button", { name: "Add", exact: true }).click();
+        const domain = page.locator("section", { hasText: "_rivergen-challenge.mailed.example" });
+        await domain.getByText("Verify by e-mail instead").click();
+        await domain.getByLabel("Mailbox").selectOption("webmaster@mailed.example");
+        await domain.getByRole("button", { name: "Send code" }).click();
+        await page.getByText("Code sent to webmaster@mailed.example.").waitFor();
+        const [, code] = await inMail(server, "webmaster@mailed.example", /code is\s+([\w-]+)/);
+
+        const enter = async (text) => {
+            await domain.getByLabel("Code from the e-mail").fill(text);
+            await domain.getByRole("button", { name: "Verify code" }).click();
+        };
+        await enter("guessed");
+        await domain.getByRole("alert").waitFor();
+        // That proves nothing.
+        const joining = domain.getByLabel("People with an address in this domain can join on their own");
+        assert.equal(await joining.count(), 0);
+        // As it is pasted.
+        await enter(` ${code} `);
+        await page.getByText("Domain verified.").waitFor();
+        await domain.getByText("Verified by e-mail until").waitFor();
+        await joining.waitFor();
+        // Its record can still be published, which proves it for longer than a year.
+        await domain.getByRole("button", { name: "Verify", exact: true }).waitFor();
+    }));
+
 test("the plan for single sign-on says who lacks what", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -1,7 +1,11 @@
 // What shows of one query while it is loaded, when it fails, and when it is there.
 
+import { Link, useLocation } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { Problem, Skeleton } from "./basics";
+import { ApiError } from "../api/client";
+import { useMay } from "../standing";
+import { Empty, Problem, Skeleton } from "./basics";
+import { placeAt } from "./places";
 
 export type Query<T> = { data: T | undefined; error: unknown; refetch: () => unknown };
 
@@ -52,6 +56,31 @@ export function Loaded<T>({
     lines?: number;
 }) {
     if (query.data !== undefined) return <>{children(query.data)}</>;
+    if (query.error instanceof ApiError && query.error.status === 404) return <NotThere />;
     if (query.error) return <Problem error={query.error} retry={() => query.refetch()} />;
     return <Skeleton lines={lines} />;
+}
+
+/** What the server does not find for this person. It does not say which: to ask again would change nothing. */
+function NotThere() {
+    const may = useMay();
+    const pathname = useLocation({ select: (location) => location.pathname });
+    const place = placeAt(pathname);
+    const isOpen = place && place.path !== pathname && (!place.needs || may(place.needs));
+    return (
+        <div className="card">
+            <Empty
+                title="Not found"
+                actions={
+                    isOpen && (
+                        <Link className="button" to={place.path}>
+                            Go to {place.label}
+                        </Link>
+                    )
+                }
+            >
+                It does not exist, or you do not have access to it.
+            </Empty>
+        </div>
+    );
 }

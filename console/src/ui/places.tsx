@@ -335,3 +335,10 @@ export const documents: Place[] = [
         words: "code television terminal cli",
     },
 ];
+
+/** The place that a page belongs to: its own, or the nearest one above it. */
+export function placeAt(path: string): Place | undefined {
+    if (path === "") return undefined;
+    const places = [...groups.flatMap((group) => group.places), ...others];
+    return places.find((place) => place.path === path) ?? placeAt(path.slice(0, path.lastIndexOf("/")));
+}

@@ -78,6 +78,7 @@ export function WorkspacePage() {
             crumbs={<Link to="/workspaces">Workspaces</Link>}
             narrow
             actions={
+                data &&
                 may("workspace.create") && (
                     <ActionButton action={copy} on={undefined}>
                         Duplicate

@@ -34,6 +34,7 @@ export function Person() {
             title={user?.display_name || user?.email || "Person"}
             crumbs={<Link to="/people">Members</Link>}
             actions={
+                user &&
                 may("policy.write") && (
                     <Link className="button" to="/simulate" search={{ user: id }}>
                         View as this person

@@ -41,13 +41,13 @@ export function PolicyPage() {
                             Change history
                         </Link>
                     )}
-                    {may("policy.write") && (
+                    {policy.data && may("policy.write") && (
                         <Link
                             className="button"
                             to="/simulate"
                             search={{
                                 [isActive ? "without" : "with"]: id,
-                                source: policy.data?.assignments
+                                source: policy.data.assignments
                                     .map((each) => each.data_source_id ?? each.dataset_source_id)
                                     .find((source) => source != null)
                                     ?.toString(),

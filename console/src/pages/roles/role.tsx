@@ -27,31 +27,33 @@ export function RolePage() {
     const data = role.data?.role;
     return (
         <Page title={data?.name ?? "Role"} lead={data?.description} crumbs={<Link to="/roles">Roles</Link>}>
-            <Parts
-                at={{ to: "/roles/$id", params: { id } }}
-                of={[
-                    ["permissions", "Permissions"],
-                    ["people", "People"],
-                    ["history", "History"],
-                ]}
-                open={tab}
-            />
-            {tab === "people" && <Holders id={Number(id)} />}
-            {tab === "history" && <History id={Number(id)} />}
-            {tab === "permissions" && (
-                <Loaded query={role}>
-                    {({ role: loaded }) => (
-                        <EditRole
-                            key={loaded.updated_at}
-                            id={loaded.id}
-                            name={loaded.name}
-                            description={loaded.description ?? ""}
-                            permissions={loaded.permissions}
-                            isSystem={loaded.is_system}
+            <Loaded query={role}>
+                {({ role: loaded }) => (
+                    <>
+                        <Parts
+                            at={{ to: "/roles/$id", params: { id } }}
+                            of={[
+                                ["permissions", "Permissions"],
+                                ["people", "People"],
+                                ["history", "History"],
+                            ]}
+                            open={tab}
                         />
-                    )}
-                </Loaded>
-            )}
+                        {tab === "people" && <Holders id={Number(id)} />}
+                        {tab === "history" && <History id={Number(id)} />}
+                        {tab === "permissions" && (
+                            <EditRole
+                                key={loaded.updated_at}
+                                id={loaded.id}
+                                name={loaded.name}
+                                description={loaded.description ?? ""}
+                                permissions={loaded.permissions}
+                                isSystem={loaded.is_system}
+                            />
+                        )}
+                    </>
+                )}
+            </Loaded>
         </Page>
     );
 }

@@ -5,7 +5,8 @@ import { useMemo, useState } from "react";
 import { type Schemas, api, read } from "../../api/client";
 import { usePlace } from "../../standing";
 import { ActionForm, useAction } from "../../ui/action";
-import { Card, Check, Empty, Page, Problem, Skeleton, TextField } from "../../ui/basics";
+import { Card, Check, Empty, Page, TextField } from "../../ui/basics";
+import { Loaded } from "../../ui/loaded";
 import { type JsonSchema, SchemaForm, type Values } from "../../ui/schema-form";
 import { Capabilities } from "./capabilities";
 import { FileChoice } from "./file-choice";
@@ -27,20 +28,29 @@ export function Connect() {
                 </>
             }
         >
-            {kinds.error ? (
-                <Problem error={kinds.error} />
-            ) : !kinds.data ? (
-                <Skeleton />
-            ) : kind ? (
-                <div className="stack">
-                    <ConnectForm kind={kind} />
-                    <Card title="What it can do">
-                        <Capabilities abilities={kind.abilities} verification={kind.verification} />
-                    </Card>
-                </div>
-            ) : (
-                <Empty title="Unknown kind of source" />
-            )}
+            <Loaded query={kinds}>
+                {() =>
+                    kind ? (
+                        <div className="stack">
+                            <ConnectForm kind={kind} />
+                            <Card title="What it can do">
+                                <Capabilities abilities={kind.abilities} verification={kind.verification} />
+                            </Card>
+                        </div>
+                    ) : (
+                        <div className="card">
+                            <Empty
+                                title="Unknown kind of source"
+                                actions={
+                                    <Link className="button" to="/sources/new">
+                                        Choose another
+                                    </Link>
+                                }
+                            />
+                        </div>
+                    )
+                }
+            </Loaded>
         </Page>
     );
 }
