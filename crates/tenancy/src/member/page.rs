@@ -138,9 +138,9 @@ impl Named<'_> {
         self.users.clone().distinct().to_owned()
     }
 
-    /// How many people they are, and how many rows name somebody again; `None` where more than [`SOME`] rows tell of them.
-    /// The rows are found inside and told apart outside: else PostgreSQL walks everybody by their ids, to meet each of
-    /// them once.
+    /// How many people they are, and how many rows name somebody again; `None` where more than [`SOME`] rows tell of
+    /// them. The rows are found inside and told apart outside: else PostgreSQL walks everybody by their ids, to meet
+    /// each of them once.
     async fn few(&self, db: &impl ConnectionTrait) -> Result<Option<(u64, u64)>> {
         let rows = self.users.clone().limit(SOME + 1).to_owned();
         let counts = Query::select()
@@ -155,8 +155,9 @@ impl Named<'_> {
         Ok((rows <= SOME).then(|| (people, rows.saturating_sub(people))))
     }
 
-    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, if all
-    /// that name somebody `again` come first; these are left out then: to do that first would take several times as long.
+    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to
+    /// if all that name somebody `again` come first. These are left out then: to do that first would take several times
+    /// as long.
     async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted, again: u64) -> Result<Vec<UserId>> {
         let reached = Ord::min(wanted.skip.saturating_add(wanted.limit).saturating_add(again), SOME);
         let mut rows = self.users.clone();
