@@ -152,7 +152,7 @@ impl Named<'_> {
         let (rows, people): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let counted = |count: i64| u64::try_from(count).unwrap_or_default();
         let (rows, people) = (counted(rows), counted(people));
-        Ok((rows <= SOME).then(|| (people, rows.saturating_sub(people))))
+        Ok((rows <= SOME).then_some((people, rows.saturating_sub(people))))
     }
 
     /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to
