@@ -5,7 +5,7 @@
 //! filter and one order, and ends never. It opens nothing: whoever brings it reads what their token reads.
 //!
 //! How many there are in all is counted for the first page, and goes with the cursor: counted for each, a walk through a
-//! list would take the square of its length. RFC 9865 (section 2) lets a server that cannot tell leave it out altogether.
+//! list would take the square of its length. RFC 9865 (section 2) lets a server that cannot tell leave it out.
 //!
 //! A page far behind costs a walk along an index: where the order says of each row which one it is, the rows that are
 //! passed over are not read. To where a cursor is, nobody walks.

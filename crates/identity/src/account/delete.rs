@@ -122,7 +122,8 @@ pub async fn purge(identity: &Identity, shutdown: &CancellationToken) -> Result<
         let record = AuditRecord::new(None, Actor::system(), "user.purge").target("user", row.id.0);
         async move {
             let tx = platform.db.begin().await?;
-            // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same rows then.
+            // Before the rows: whoever changes a group of theirs has the organization first, and comes to the same
+            // rows then.
             identity.directory.hold_organizations(&tx, row.id).await?;
             removal::recorded(platform, tx, still_due, record).await
         }

@@ -138,9 +138,9 @@ impl Named<'_> {
         self.users.clone().distinct().to_owned()
     }
 
-    /// How many people they are, and how many rows name somebody again; `None` where more than [`SOME`] rows tell of them.
-    /// The rows are found inside and told apart outside: else PostgreSQL walks everybody by their ids, to meet each of
-    /// them once.
+    /// How many people they are, and how many rows name somebody again; `None` where more than [`SOME`] rows tell of
+    /// them. The rows are found inside and told apart outside: else PostgreSQL walks everybody by their ids, to meet
+    /// each of them once.
     async fn few(&self, db: &impl ConnectionTrait) -> Result<Option<(u64, u64)>> {
         let rows = self.users.clone().limit(SOME + 1).to_owned();
         let counts = Query::select()
@@ -152,11 +152,12 @@ impl Named<'_> {
         let (rows, people): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let counted = |count: i64| u64::try_from(count).unwrap_or_default();
         let (rows, people) = (counted(rows), counted(people));
-        Ok((rows <= SOME).then(|| (people, rows.saturating_sub(people))))
+        Ok((rows <= SOME).then_some((people, rows.saturating_sub(people))))
     }
 
-    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to, if all
-    /// that name somebody `again` come first; these are left out then: to do that first would take several times as long.
+    /// The page of [`SOME`] at most, in the order of their names. Only so many rows are put in order as it may reach to
+    /// if all that name somebody `again` come first. These are left out then: to do that first would take several times
+    /// as long.
     async fn page(&self, db: &impl ConnectionTrait, wanted: &Wanted, again: u64) -> Result<Vec<UserId>> {
         let reached = Ord::min(wanted.skip.saturating_add(wanted.limit).saturating_add(again), SOME);
         let mut rows = self.users.clone();

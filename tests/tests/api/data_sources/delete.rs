@@ -10,6 +10,7 @@ on_both_databases! {
     softly_it_is_gone_and_its_connections_are_closed;
     for_good_nothing_of_it_is_left;
     after_thirty_days_it_is_purged;
+    one_that_cannot_be_purged_holds_up_no_other;
     a_governed_person_does_not_delete_what_governs_them;
     a_viewer_may_not;
     anothers_is_not_found;
@@ -96,6 +97,25 @@ async fn after_thirty_days_it_is_purged(server: &Server) {
     assert_eq!(server.audited("data_source.purge", "success").await, 1);
     let assigned = format!("SELECT count(*) FROM policy_assignments WHERE data_source_id = {id}");
     assert_eq!(server.count(&assigned).await, 0);
+}
+
+async fn one_that_cannot_be_purged_holds_up_no_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let stuck = acme.admin.file_source("Orders", "csv", "a.csv", b"a\n1\n".to_vec()).await;
+    let other = acme.admin.file_source("Others", "csv", "b.csv", b"a\n1\n".to_vec()).await;
+    server.execute("CREATE TABLE stuck (data_source_id bigint REFERENCES data_sources (id))").await;
+    server.execute(&format!("INSERT INTO stuck (data_source_id) VALUES ({stuck})")).await;
+    for id in [stuck, other] {
+        acme.admin.client.delete(&of(id, "")).await.ok();
+    }
+    let left = async |id: i64| server.count(&format!("SELECT count(*) FROM data_sources WHERE id = {id}")).await;
+    server.later(Duration::days(31)).await;
+    assert_eq!((left(stuck).await, left(other).await), (1, 0));
+    // It is tried again.
+    server.execute("DROP TABLE stuck").await;
+    server.later(Duration::hours(2)).await;
+    assert_eq!(left(stuck).await, 0);
+    assert_eq!(server.audited("data_source.purge", "success").await, 2);
 }
 
 async fn a_governed_person_does_not_delete_what_governs_them(server: &Server) {

@@ -8,13 +8,18 @@ on_both_databases! {
     a_deleted_policy_governs_nothing_and_can_be_restored;
     its_history_stays_readable;
     the_window_to_restore_it_ends;
+    one_that_cannot_be_purged_holds_up_no_other;
     by_force_it_is_gone_for_good;
     anothers_is_not_found;
     who_may_not_is_refused;
 }
 
 async fn eu_only(acme: &Organization, shop: &Shop) -> String {
-    let body = json!({"name": "EU only", "type": "row_level_security", "data_source_ids": [shop.crm],
+    named(acme, shop, "EU only").await
+}
+
+async fn named(acme: &Organization, shop: &Shop, name: &str) -> String {
+    let body = json!({"name": name, "type": "row_level_security", "data_source_ids": [shop.crm],
         "role_ids": [acme.roles["Viewer"]], "rules": [{"rule_name": "eu", "rule_type": "filter_rows",
             "rule_config": {"table": "customers", "condition": "region = 'EU'"}}]});
     format!("/api/v1/policies/{}", acme.admin.client.post("/api/v1/policies", body).await.created()["id"])
@@ -86,6 +91,25 @@ async fn the_window_to_restore_it_ends(server: &Server) {
         assert_eq!(server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
     assert_eq!(server.audited("policy.purge", "success").await, 1);
+}
+
+async fn one_that_cannot_be_purged_holds_up_no_other(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let (stuck, other) = (named(&acme, &shop, "Stuck").await, named(&acme, &shop, "Other").await);
+    server.execute("CREATE TABLE stuck (policy_id bigint REFERENCES policies (id))").await;
+    server.execute("INSERT INTO stuck (policy_id) SELECT id FROM policies WHERE name = 'Stuck'").await;
+    for path in [&stuck, &other] {
+        acme.admin.client.delete(path).await.ok();
+    }
+    let left = async |name: &str| server.count(&format!("SELECT count(*) FROM policies WHERE name = '{name}'")).await;
+    server.later(Duration::days(32)).await;
+    assert_eq!((left("Stuck").await, left("Other").await), (1, 0));
+    // It is tried again.
+    server.execute("DROP TABLE stuck").await;
+    server.later(Duration::hours(2)).await;
+    assert_eq!(left("Stuck").await, 0);
+    assert_eq!(server.audited("policy.purge", "success").await, 2);
 }
 
 async fn by_force_it_is_gone_for_good(server: &Server) {
