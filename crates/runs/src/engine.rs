@@ -37,6 +37,7 @@ use crate::{
     answers::{Answers, Asked, Known},
     catalogue::{Catalogue, CatalogueTable, governance},
     hash_key,
+    lookups::Lookups,
     places::{Capacity, Place, Places},
     running::{Cancellable, Running},
     sample::Sampled,
@@ -243,12 +244,13 @@ impl Engine {
         let planned = planned.map_err(answerable)?;
         record.applied = applied(&catalogue, &planned);
         self.check_hourly(caller, tenant, &planned).await?;
+        let lookups = self.lookups(&catalogue, catalogue.tables.iter().filter(|table| is_read(table, &planned)))?;
         let read: Vec<CatalogueTable> = catalogue.tables.into_iter().filter(|table| is_read(table, &planned)).collect();
         let governance = governance(read.iter());
         let asked = asked.filter(|_| planned.is_repeatable().unwrap_or(false));
         let asked = asked.map(|asked| asked.under(tenant, &catalogue.sources, &governance));
         let may_be_cut = wished.is_some_and(|rows| rows == planned.max_rows());
-        Ok(Plan { planned, governance, read, asked, may_be_cut, place })
+        Ok(Plan { planned, governance, lookups, read, asked, may_be_cut, place })
     }
 
     /// A session over the tables that the statement names.
@@ -347,6 +349,8 @@ impl Engine {
 pub(crate) struct Plan {
     pub planned: Planned,
     pub governance: Vec<u8>,
+    /// Of the row filters of the tables that it reads.
+    pub lookups: Lookups,
     /// The tables that it reads.
     pub read: Vec<CatalogueTable>,
     /// Under what its answer may be given again.
