@@ -23,7 +23,7 @@ use rivergen_query::{GovernedTable, filter::Entitlements};
 use rivergen_sources::{discovery, health::check::Origin, source, table};
 use sha2::{Digest, Sha256};
 
-use crate::{Engine, fit::columns_of, lookups::untold};
+use crate::{Engine, engine::Told, fit::columns_of, lookups::untold};
 
 /// The tables of some sources, as one caller may see them.
 pub struct Catalogue {
@@ -256,8 +256,11 @@ impl Engine {
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
                 let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
-                let provider =
-                    handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?;
+                let opening = handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered));
+                let provider = opening.await.map_err(|error| {
+                    let told = Told::of(std::iter::once(known)).of_source(&error);
+                    told.with_source(error)
+                })?;
                 if let Some(column) = undecided(&provider.schema(), &known.discovered) {
                     tracing::warn!(table = %known.name, column, "a column has come that no policy was asked about");
                     return Err(Error::new(ErrorCode::DataSourceUnavailable).with_message(format!(

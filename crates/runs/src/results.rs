@@ -41,7 +41,7 @@ use crate::{
     Engine,
     batches::Batches,
     catalogue::governance,
-    engine::{Form, Plan, Record, Run, ToldColumns, failed},
+    engine::{Form, Plan, Record, Run, Told, failed},
     lookups::changed,
     running::Cancellable,
 };
@@ -229,20 +229,20 @@ impl Engine {
         let store: Arc<dyn ObjectStore> = Arc::new(self.sources.storage.store(tenant).await?);
         let mut file = BufWriter::new(store, Path::from(name));
         let room = self.sources.storage.room(tenant).await?;
-        let columns = ToldColumns::of(&plan);
+        let told = Told::of(plan.read.iter());
         let Plan { planned, governance, lookups, place: _place, .. } = plan;
         let threads = &self.threads;
         let written = async {
-            let opening = async { planned.run().await.map_err(|error| columns.answerable(error)) };
+            let opening = async { planned.run().await.map_err(|error| told.answerable(error)) };
             let mut answer = cancellable.unless_cancelled(opening).await?;
             let mut encoder = Encoder::new(Encoding::ArrowStream, &answer.schema())?;
             let head = encoder.take();
             let mut written = head.len() as u64;
             let mut batches = Batches::after(written);
             file.put(head).await.map_err(Error::internal)?;
-            let mut told = Instant::now();
+            let mut noted = Instant::now();
             loop {
-                let next = async { answer.next().await.transpose().map_err(|error| columns.answerable(error)) };
+                let next = async { answer.next().await.transpose().map_err(|error| told.answerable(error)) };
                 let Some(batch) = cancellable.unless_cancelled(next).await? else { break };
                 let so_far = answer.outcome();
                 batches.begins(so_far.row_count - batch.num_rows() as u64, written);
@@ -255,9 +255,9 @@ impl Engine {
                 }
                 file.put(bytes).await.map_err(Error::internal)?;
                 (record.rows, record.bytes) = (so_far.row_count, so_far.byte_count);
-                if told.elapsed() >= PROGRESS_EVERY {
+                if noted.elapsed() >= PROGRESS_EVERY {
                     record.reach(RunStage::Reading).await?;
-                    told = Instant::now();
+                    noted = Instant::now();
                 }
             }
             let end = encoder.end(threads).await?;
