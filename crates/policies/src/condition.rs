@@ -278,8 +278,8 @@ impl Condition {
         names
     }
 
-    /// What of the moment and the network columns are compared with, those of sub-selects too. What no column is compared
-    /// with is decided before.
+    /// What of the moment and the network columns are compared with, those of sub-selects too. What no column is
+    /// compared with is decided before.
     pub fn session_facts(&self) -> BTreeSet<SessionFact> {
         fn of(operand: &Operand) -> Option<SessionFact> {
             match operand {

@@ -572,9 +572,10 @@ pub(crate) fn answerable(error: QueryError) -> Error {
 
 /// What a caller may be told of in what goes wrong while a query runs.
 ///
-/// Of columns those that exist for them: a filter or a mask may read others. What the caller calls a column of the answer
-/// counts for nothing: of a hidden one that is read they could learn the name by guessing at it. Of a file something where all
-/// that is read is theirs to see: what does not fit in it may be a row, or the name of a column, that is kept from them.
+/// Of columns those that exist for them: a filter or a mask may read others. What the caller calls a column of the
+/// answer counts for nothing: of a hidden one that is read they could learn the name by guessing at it. Of a file
+/// something where all that is read is theirs to see: what does not fit in it may be a row, or the name of a column,
+/// that is kept from them.
 pub(crate) struct Told {
     columns: BTreeSet<String>,
     files: bool,
@@ -605,8 +606,8 @@ impl Told {
             _ => return Error::new(error.code()).with_message(error.to_string()),
         };
         Error::new(ErrorCode::UnreadableFile).with_message(format!(
-            "The data source holds a {hidden} that cannot be read, and that your query, or what you may see, depends on; \
-             tell your administrator."
+            "The data source holds a {hidden} that cannot be read, and that your query, or what you may see, depends \
+             on; tell your administrator."
         ))
     }
 }

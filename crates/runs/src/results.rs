@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The row is there before the file, so that whatever is left behind is found and removed. A result is read by the person who
-//! ran the query, as long as the policies let them see just what they let them see then, and what row filters look up in other
-//! tables is as it was. While it is kept its bytes count to the organization's quota.
+//! ran the query, as long as the policies let them see just what they let them see then, and what row filters look up
+//! in other tables is as it was. While it is kept its bytes count to the organization's quota.
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,8 +59,8 @@ pub struct Model {
     pub query_id: QueryId,
     pub organization_id: OrganizationId,
     pub object_name: String,
-    /// What governed the person on the tables that were read, and behind it what the row filters looked up. Empty until all
-    /// rows are there, and where what they looked up changed while the query ran.
+    /// What governed the person on the tables that were read, and behind it what the row filters looked up. Empty until
+    /// all rows are there, and where what they looked up changed while the query ran.
     pub governance: Vec<u8>,
     /// The tables that were read, as `[source, schema, table]`.
     pub tables: Json,

@@ -247,8 +247,8 @@ pub struct DataSource {
 const OF_CONTENT: [&str; 4] = ["avro_schema", "endpoints", "openapi", "tables"];
 
 impl DataSource {
-    /// As the caller may know it: settings that name what a source holds are for those who set them. Which tables and columns
-    /// exist for somebody else, policies say.
+    /// As the caller may know it: settings that name what a source holds are for those who set them. Which tables and
+    /// columns exist for somebody else, policies say.
     pub(crate) fn shown_to(mut self, caller: &Caller) -> Self {
         if !caller.may(Permission::DataSourceWrite)
             && let Some(settings) = self.metadata.as_object_mut()

@@ -1,7 +1,7 @@
 //! What somebody reads of SQL that another person's question became.
 //!
-//! Whoever asked may have seen more: its literals may be values that are masked or filtered away for the reader, and its
-//! names those of tables and columns that do not exist for them.
+//! Whoever asked may have seen more: its literals may be values that are masked or filtered away for the reader, and
+//! its names those of tables and columns that do not exist for them.
 
 use rivergen_kernel::{Caller, DataSourceId, Permission, Result};
 use rivergen_query::statement::{self, Accepted};
@@ -27,8 +27,9 @@ pub(crate) async fn seen(
     studio.engine.known(caller, access.tenant(), shown.all(db).await?).await
 }
 
-/// SQL over the sources as it is read by whoever sees so much of them: as it is where they see all that it may read, with `?`
-/// for each literal where they see a part, and not at all where it names something that does not exist for them.
+/// SQL over the sources as it is read by whoever sees so much of them: as it is where they see all that it may read,
+/// with `?` for each literal where they see a part, and not at all where it names something that does not exist for
+/// them.
 pub(crate) fn told(catalogue: &Catalogue, sources: &[DataSourceId], sql: &str) -> Option<String> {
     let Accepted { relations, .. } = statement::accept(sql).ok()?;
     let mut read: Vec<&CatalogueTable> = Vec::new();

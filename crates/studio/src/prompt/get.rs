@@ -23,8 +23,8 @@ pub struct Prompt {
     pub ai_model_used: Option<String>,
     /// What a provider calls its answer; the run, where the planner is this server's own.
     pub ai_request_id: Option<String>,
-    /// `model`, `confidence` from 0 to 1, `tokens_used` and, for whoever reads the SQL as it is, `explanation`; empty where
-    /// nothing was understood.
+    /// `model`, `confidence` from 0 to 1, `tokens_used` and, for whoever reads the SQL as it is, `explanation`; empty
+    /// where nothing was understood.
     #[schema(value_type = Object, example = json!({"model": "embedded", "confidence": 0.98, "tokens_used": 0,
         "explanation": "Number of orders for each orders.region."}))]
     pub ai_response_metadata: serde_json::Value,

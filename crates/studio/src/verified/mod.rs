@@ -99,8 +99,8 @@ pub struct VerifiedPair {
     /// Null where literals of the SQL are not told: whoever asked may have named the same values.
     #[schema(examples("How many orders per region?"))]
     pub question: Option<String>,
-    /// `?` stands for each literal where one sees a part only of what it reads, and for all of it where it names what does not
-    /// exist for one; unless it is of one's own run.
+    /// `?` stands for each literal where one sees a part only of what it reads, and for all of it where it names what
+    /// does not exist for one; unless it is of one's own run.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub query_text: String,
     pub data_source_ids: Vec<DataSourceId>,
@@ -112,8 +112,8 @@ pub struct VerifiedPair {
 }
 
 impl VerifiedPair {
-    /// With as much of its SQL as is told. A question is free text, in which a value may stand in other words than in the SQL:
-    /// it is told with all literals, or not at all.
+    /// With as much of its SQL as is told. A question is free text, in which a value may stand in other words than in
+    /// the SQL: it is told with all literals, or not at all.
     fn new(row: Model, told: String) -> Result<Self> {
         Ok(Self {
             id: row.id,
