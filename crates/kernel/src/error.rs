@@ -143,6 +143,7 @@ catalogue! {
     WorkspaceExists "WORKSPACE_EXISTS" 409 "A workspace with this name exists already in the organization.";
     IdempotencyConflict "IDEMPOTENCY_CONFLICT" 409 "This idempotency key was used with another request.";
     QueryCancelled "QUERY_CANCELLED" 409 "The query was cancelled.";
+    ResultNotKept "RESULT_NOT_KEPT" 409 "What you may see of this data depends on the time to the second, so no result of it is kept; ask for it at once, or as a download.";
     AssignmentExists "ASSIGNMENT_EXISTS" 409 "The policy is assigned to these targets already.";
     DataSourceUnavailable "DATA_SOURCE_UNAVAILABLE" 409 "The data source is not active; test its connection.";
     TotpAlreadyEnabled "TOTP_ALREADY_ENABLED" 409 "An authenticator of this name is set up already.";

@@ -277,6 +277,27 @@ impl Condition {
         });
         names
     }
+
+    /// What of the moment and the network columns are compared with, those of sub-selects too. What no column is
+    /// compared with is decided before.
+    pub fn session_facts(&self) -> BTreeSet<SessionFact> {
+        fn of(operand: &Operand) -> Option<SessionFact> {
+            match operand {
+                Operand::Session(fact) => Some(*fact),
+                Operand::Literal(_) | Operand::Attribute(_) => None,
+            }
+        }
+        let mut facts = BTreeSet::new();
+        self.visit(&mut |condition| match condition {
+            Condition::Compare { value, .. } => facts.extend(of(value)),
+            Condition::In { values, .. } => facts.extend(values.iter().filter_map(of)),
+            Condition::Entitled { select, .. } => {
+                facts.extend(select.filter.iter().flat_map(Condition::session_facts));
+            }
+            _ => {}
+        });
+        facts
+    }
 }
 
 impl<V> Condition<V> {
@@ -296,15 +317,20 @@ impl<V> Condition<V> {
         columns
     }
 
-    /// The other tables that it reads, as they are written.
-    pub fn tables(&self) -> BTreeSet<&str> {
-        let mut tables = BTreeSet::new();
+    /// Its sub-selects, in their order.
+    pub fn sub_selects(&self) -> Vec<&Entitlement<V>> {
+        let mut selects = Vec::new();
         self.visit(&mut |condition| {
             if let Condition::Entitled { select, .. } = condition {
-                tables.insert(select.table.as_str());
+                selects.push(select.as_ref());
             }
         });
-        tables
+        selects
+    }
+
+    /// The other tables that it reads, as they are written.
+    pub fn tables(&self) -> BTreeSet<&str> {
+        self.sub_selects().into_iter().map(|select| select.table.as_str()).collect()
     }
 
     pub(crate) fn reads_tables(&self) -> bool {

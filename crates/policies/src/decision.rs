@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::{Bound, Condition, Literal},
-    facts::Facts,
+    facts::{Facts, SessionFact},
     mask::{ColumnType, Mask},
     rule::{EffectivePolicy, PolicyType, QueryLimits, RuleConfig, TableName},
     tags::TagPattern,
@@ -194,6 +194,16 @@ impl Decision {
     pub fn is_whole(&self) -> bool {
         let untouched = self.row_filters.is_empty() && self.masks.is_empty() && self.hidden.is_empty();
         self.is_allowed() && untouched && self.limits.max_rows.is_none()
+    }
+
+    /// What of the moment and the network values of the table are compared with, or shown as.
+    pub fn session_facts(&self) -> BTreeSet<SessionFact> {
+        let of_rows = self.row_filters.iter().flat_map(|filter| filter.written.session_facts());
+        let of_masks = self.masks.values().filter_map(|held| match &held.written {
+            Mask::Expression(written) => Some(written.session_facts()),
+            _ => None,
+        });
+        of_rows.chain(of_masks.flatten()).collect()
     }
 }
 

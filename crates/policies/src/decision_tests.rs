@@ -67,6 +67,26 @@ fn nothing_said_means_everything_seen() {
     assert_eq!(closed.access, Access::Denied(Denial::NotAllowed));
 }
 
+/// Of these alone what somebody sees depends from one second to the next, and not of what is decided before.
+#[test]
+fn what_is_compared_with_the_moment_is_told() {
+    let facts = |kind: RuleType, config: serde_json::Value| decided(&[policy(1, &[(kind, config)])]).session_facts();
+    let filter = |condition: &str| facts(RuleType::FilterRows, json!({"condition": condition}));
+    let mask = |expression: &str| {
+        let options = json!({"expression": expression});
+        facts(RuleType::MaskColumn, json!({"column": "email", "masking_function": "expression", "options": options}))
+    };
+    let timestamp: BTreeSet<_> = [SessionFact::Timestamp].into();
+    assert_eq!(filter("region = 'EU' AND NOT (born > current_timestamp)"), timestamp);
+    assert_eq!(filter("id IN (SELECT id FROM entitled WHERE until > current_timestamp)"), timestamp);
+    assert_eq!(mask("CASE WHEN born IN (current_timestamp) THEN lower(email) ELSE NULL END"), timestamp);
+    assert_eq!(mask("coalesce(email, upper(current_timestamp))"), timestamp);
+    assert_eq!(filter("born = current_date"), [SessionFact::Date].into());
+    assert_eq!(filter("current_time BETWEEN '08:00' AND '17:00'"), BTreeSet::new());
+    assert!([SessionFact::Time, SessionFact::Timestamp].into_iter().all(SessionFact::is_momentary));
+    assert!(!SessionFact::Date.is_momentary() && !SessionFact::Hour.is_momentary());
+}
+
 #[test]
 fn filters_add_up_and_masks_take_the_strictest() {
     let decision = decided(&[

@@ -17,7 +17,7 @@ use sqlparser::ast::{BinaryOperator, Expr, Function, FunctionArg, FunctionArgExp
 
 use crate::{
     condition::{self, Bound, Condition, ConditionError, Literal, Operand},
-    facts::Facts,
+    facts::{Facts, SessionFact},
     words::{Term, named},
 };
 
@@ -79,6 +79,28 @@ impl Expression {
             Expression::Left(inner, n) => Expression::Left(one(inner)?, *n),
             Expression::Right(inner, n) => Expression::Right(one(inner)?, *n),
         })
+    }
+
+    /// What of the moment and the network it shows, or compares columns with.
+    pub fn session_facts(&self) -> BTreeSet<SessionFact> {
+        match self {
+            Expression::Value(Operand::Session(fact)) => [*fact].into(),
+            Expression::Column(_) | Expression::Value(_) | Expression::Null => BTreeSet::new(),
+            Expression::Case { branches, otherwise } => {
+                let of_branch = |(when, then): &(Condition, Expression)| {
+                    let of_condition = when.session_facts();
+                    of_condition.into_iter().chain(then.session_facts()).collect::<BTreeSet<_>>()
+                };
+                branches.iter().flat_map(of_branch).chain(otherwise.session_facts()).collect()
+            }
+            Expression::Coalesce(parts) | Expression::Concat(parts) => {
+                parts.iter().flat_map(Expression::session_facts).collect()
+            }
+            Expression::Lower(inner)
+            | Expression::Upper(inner)
+            | Expression::Left(inner, _)
+            | Expression::Right(inner, _) => inner.session_facts(),
+        }
     }
 }
 

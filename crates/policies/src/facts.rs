@@ -67,6 +67,11 @@ impl SessionFact {
         }
     }
 
+    /// Whether it is another one a second later.
+    pub const fn is_momentary(self) -> bool {
+        matches!(self, SessionFact::Time | SessionFact::Timestamp)
+    }
+
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fact| fact.name().eq_ignore_ascii_case(name))
     }

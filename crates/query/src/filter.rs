@@ -57,13 +57,10 @@ pub(crate) fn with_stand_ins(
         Condition::Or(parts) => Condition::Or(all(parts)?),
         Condition::Not(inner) => Condition::Not(Box::new(with_stand_ins(inner, schema, entitlements)?)),
         Condition::Entitled { column, select } => {
-            let table = entitlement_table(&select.table, entitlements)?.schema();
-            let filter = select.filter.as_ref().map(|filter| {
-                let named = in_table(filter.clone(), &table)?;
-                with_stand_ins(&named, &table, &Entitlements::new())
-            });
-            let (table, of) = (select.table.clone(), select.column.clone());
-            let select = Entitlement { table, column: of, filter: filter.transpose()? };
+            let schema = entitlement_table(&select.table, entitlements)?.schema();
+            let Entitlement { table, column: of, filter } = named_in(select, &schema)?;
+            let filter = filter.map(|filter| with_stand_ins(&filter, &schema, &Entitlements::new())).transpose()?;
+            let select = Entitlement { table, column: of, filter };
             Condition::Entitled { column: column.clone(), select: Box::new(select) }
         }
         leaf => leaf.map_values(&mut |column, operand| stand_in(column, operand, schema))?,
@@ -96,9 +93,11 @@ fn entitlement_table<'a>(
     entitlements.get(name).ok_or_else(|| Inapplicable(format!("the source has no one table {name} for a sub-select")))
 }
 
-/// The condition with its columns named as the table names them.
-fn in_table<V>(condition: Condition<V>, table: &Schema) -> Result<Condition<V>, Inapplicable> {
-    condition.map_columns(&mut |name| column_in_table(name, table))
+/// The sub-select with its columns named as its table names them.
+pub fn named_in<V: Clone>(select: &Entitlement<V>, table: &Schema) -> Result<Entitlement<V>, Inapplicable> {
+    let mut named = |name: &str| column_in_table(name, table);
+    let filter = select.filter.clone().map(|filter| filter.map_columns(&mut named)).transpose()?;
+    Ok(Entitlement { table: select.table.clone(), column: named(&select.column)?, filter })
 }
 
 fn column_in_table(name: &str, table: &Schema) -> Result<String, Inapplicable> {
@@ -119,7 +118,7 @@ fn entitled(
     let unplannable = |error: DataFusionError| Inapplicable(error.strip_backtrace());
     let provider = entitlement_table(&select.table, entitlements)?;
     let table = provider.schema();
-    let of = column_in_table(&select.column, &table)?;
+    let Entitlement { column: of, filter, .. } = named_in(select, &table)?;
     let (outer, inner) = (type_of(column, schema)?, type_of(&of, &table)?);
     let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let is_whole = |data_type: &DataType| data_type.is_signed_integer();
@@ -129,8 +128,8 @@ fn entitled(
     }
     let mut plan = LogicalPlanBuilder::scan("entitlements", provider_as_source(Arc::clone(provider)), None)
         .map_err(unplannable)?;
-    if let Some(filter) = &select.filter {
-        let filter = expression(&in_table(filter.clone(), &table)?, &table, &Entitlements::new())?;
+    if let Some(filter) = filter {
+        let filter = expression(&filter, &table, &Entitlements::new())?;
         plan = plan.filter(filter).map_err(unplannable)?;
     }
     let plan = plan.project([column_of(&of)]).and_then(LogicalPlanBuilder::build).map_err(unplannable)?;

@@ -232,8 +232,8 @@ fn as_text(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(cast_with_options(values, &DataType::Utf8View, &options)?)
 }
 
-/// The values as texts that are equal where the values are: a number is written in one way, whatever the type of its column
-/// is.
+/// The values as texts that are equal where the values are: a number is written in one way, whatever the type of its
+/// column is.
 fn alike(values: &ArrayRef) -> Result<ArrayRef> {
     match values.data_type() {
         data_type if data_type.is_floating() => {

@@ -225,7 +225,8 @@ impl Opened {
         let plan = if may_raise_below_filters(&closed).map_err(QueryError::from_planning)? {
             closed.clone()
         } else {
-            open_views(closed.clone()).map_err(QueryError::from_planning)?
+            // From here on the plan holds what the policies compare with.
+            open_views(closed.clone()).map_err(QueryError::from_execution)?
         };
         Ok(Planned {
             columns,

@@ -4,7 +4,10 @@
 //! What would write, lock, leave the catalogue or call a table function is refused here, before planning; so is
 //! text whose tree would be too deep or whose `WITH` would unfold into too many tables.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
+};
 
 use datafusion::sql::sqlparser::{
     ast::{ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor},
@@ -90,6 +93,16 @@ pub fn without_literals(sql: &str) -> String {
         other => Some(other.to_string()).filter(|text| !text.contains(holds_value)).unwrap_or_else(|| "?".to_owned()),
     });
     told.collect()
+}
+
+/// The words of a statement, those of names and of its language, in small letters.
+pub fn words(sql: &str) -> BTreeSet<String> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let words = tokens.into_iter().filter_map(|token| match token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
+    });
+    words.collect()
 }
 
 /// A name as a statement has it, whatever letters are in it.
@@ -299,6 +312,15 @@ mod tests {
             let words = without_literals(sql);
             assert_eq!(words.split_whitespace().collect::<Vec<_>>().join(" "), told, "{sql}");
         }
+    }
+
+    #[test]
+    fn names_are_words_however_they_are_written() {
+        let words = words("SELECT o.\"Card No\", SALARY FROM orders o WHERE x = 'email'");
+        for word in ["card no", "salary", "orders", "select"] {
+            assert!(words.contains(word), "{word}: {words:?}");
+        }
+        assert!(!words.contains("email"), "{words:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use datafusion::{
     sql::sqlparser::ast::ObjectName,
 };
 use futures::future::BoxFuture;
-use rivergen_connectors::{DiscoveredColumn, DiscoveredTable, ForeignKey};
+use rivergen_connectors::{ConnectorError, DiscoveredColumn, DiscoveredTable, ForeignKey};
 use rivergen_kernel::{Caller, DataSourceId, DatasetId, Error, ErrorCode, Result, Tenant, caller::Membership};
 use rivergen_policies::{
     decision::{Decision, Subject, decide_tagged},
@@ -23,7 +23,7 @@ use rivergen_query::{GovernedTable, filter::Entitlements};
 use rivergen_sources::{discovery, health::check::Origin, source, table};
 use sha2::{Digest, Sha256};
 
-use crate::{Engine, fit::columns_of};
+use crate::{Engine, engine::Told, fit::columns_of, lookups::untold};
 
 /// The tables of some sources, as one caller may see them.
 pub struct Catalogue {
@@ -205,7 +205,7 @@ impl Engine {
     }
 
     /// The tables that the row filters of a table look entitlements up in, opened as they are. One that is not there is
-    /// left out, and closes the table.
+    /// left out, and closes the table. The caller is told neither of them nor of what is wrong with them.
     async fn entitlements(&self, catalogue: &Catalogue, governed: &CatalogueTable) -> Result<Entitlements> {
         let mut entitlements = Entitlements::new();
         if !governed.decision.is_allowed() {
@@ -214,8 +214,13 @@ impl Engine {
         for written in governed.decision.row_filters.iter().flat_map(|filter| filter.written.tables()) {
             let Some(table) = entitlement_table(&catalogue.tables, governed, written) else { continue };
             let handle = self.sources.opened(catalogue.tenant, governed.source_id).await?;
-            let provider = handle.open_table(&table.name.schema, &table.name.table, Some(&table.discovered)).await?;
-            entitlements.insert(written.to_owned(), provider);
+            match handle.open_table(&table.name.schema, &table.name.table, Some(&table.discovered)).await {
+                Ok(provider) => {
+                    entitlements.insert(written.to_owned(), provider);
+                }
+                Err(ConnectorError::NotFound { .. }) => {}
+                Err(error) => return Err(untold(error.into())),
+            }
         }
         Ok(entitlements)
     }
@@ -251,8 +256,11 @@ impl Engine {
         for known in catalogue.tables.iter().filter(|known| relations.iter().any(|name| may_mean(name, &known.name))) {
             let provider: Arc<dyn TableProvider> = if known.decision.is_allowed() {
                 let handle = self.sources.opened(catalogue.tenant, known.source_id).await?;
-                let provider =
-                    handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered)).await?;
+                let opening = handle.open_table(&known.name.schema, &known.name.table, Some(&known.discovered));
+                let provider = opening.await.map_err(|error| {
+                    let told = Told::of(std::iter::once(known)).of_source(&error);
+                    told.with_source(error)
+                })?;
                 if let Some(column) = undecided(&provider.schema(), &known.discovered) {
                     tracing::warn!(table = %known.name, column, "a column has come that no policy was asked about");
                     return Err(Error::new(ErrorCode::DataSourceUnavailable).with_message(format!(
@@ -277,7 +285,7 @@ impl Engine {
 }
 
 /// The table of the same source that a filter's sub-select means; none where several could be meant.
-fn entitlement_table<'a>(
+pub(crate) fn entitlement_table<'a>(
     tables: &'a [CatalogueTable],
     governed: &CatalogueTable,
     written: &str,

@@ -37,6 +37,7 @@ use crate::{
     answers::{Answers, Asked, Known},
     catalogue::{Catalogue, CatalogueTable, governance},
     hash_key,
+    lookups::Lookups,
     places::{Capacity, Place, Places},
     running::{Cancellable, Running},
     sample::Sampled,
@@ -243,12 +244,13 @@ impl Engine {
         let planned = planned.map_err(answerable)?;
         record.applied = applied(&catalogue, &planned);
         self.check_hourly(caller, tenant, &planned).await?;
+        let lookups = self.lookups(&catalogue, catalogue.tables.iter().filter(|table| is_read(table, &planned)))?;
         let read: Vec<CatalogueTable> = catalogue.tables.into_iter().filter(|table| is_read(table, &planned)).collect();
         let governance = governance(read.iter());
         let asked = asked.filter(|_| planned.is_repeatable().unwrap_or(false));
         let asked = asked.map(|asked| asked.under(tenant, &catalogue.sources, &governance));
         let may_be_cut = wished.is_some_and(|rows| rows == planned.max_rows());
-        Ok(Plan { planned, governance, read, asked, may_be_cut, place })
+        Ok(Plan { planned, governance, lookups, read, asked, may_be_cut, place })
     }
 
     /// A session over the tables that the statement names.
@@ -297,7 +299,8 @@ impl Engine {
         if planned.policy_limits().max_queries_per_hour.is_some() {
             return Ok(None);
         }
-        Ok(Some(planned.collect_json_rows().await.map_err(answerable)?))
+        let told = Told::of(catalogue.tables.iter().filter(|table| is_read(table, &planned)));
+        Ok(Some(planned.collect_json_rows().await.map_err(|error| told.answerable(error))?))
     }
 
     /// The limits of a run on these sources: the operator's, lowered by the source's and the caller's wish.
@@ -347,6 +350,8 @@ impl Engine {
 pub(crate) struct Plan {
     pub planned: Planned,
     pub governance: Vec<u8>,
+    /// Of the row filters of the tables that it reads.
+    pub lookups: Lookups,
     /// The tables that it reads.
     pub read: Vec<CatalogueTable>,
     /// Under what its answer may be given again.
@@ -396,7 +401,7 @@ impl Started {
             return self.plan().await;
         }
         let begun = Instant::now();
-        let told = ToldColumns::of(&self.plan);
+        let told = Told::of(self.plan.read.iter());
         let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, answers, .. } = self;
         if let Some(known) = asked.as_ref().and_then(|asked| answers.find(asked, record.platform.clock.now())) {
             record.bytes = known.byte_count;
@@ -466,7 +471,7 @@ impl Started {
     /// that what has arrived is seen to be incomplete. More rows than a limit lets through are one, unless the client named
     /// that number itself: none of the encodings could say that it is a part.
     pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
-        let told = ToldColumns::of(&self.plan);
+        let told = Told::of(self.plan.read.iter());
         let Self { plan: Plan { planned, may_be_cut, place: _place, .. }, record, cancellable, .. } = self;
         let (max_rows, threads) = (planned.max_rows(), planned.threads().clone());
         let opening = async {
@@ -501,7 +506,7 @@ struct Writing {
     threads: QueryThreads,
     record: Record,
     cancellable: Cancellable,
-    told: ToldColumns,
+    told: Told,
     may_be_cut: bool,
     max_rows: u64,
     _place: Place,
@@ -565,32 +570,45 @@ pub(crate) fn answerable(error: QueryError) -> Error {
     error.into()
 }
 
-/// The columns that a caller may be told of in what goes wrong while a query runs: those that exist for them. A filter or a
-/// mask may read others. What the caller calls a column of the answer counts for nothing: of a hidden one that is read they
-/// could learn the name by guessing at it.
-pub(crate) struct ToldColumns(BTreeSet<String>);
+/// What a caller may be told of in what goes wrong while a query runs.
+///
+/// Of columns those that exist for them: a filter or a mask may read others. What the caller calls a column of the
+/// answer counts for nothing: of a hidden one that is read they could learn the name by guessing at it. Of a file
+/// something where all that is read is theirs to see: what does not fit in it may be a row, or the name of a column,
+/// that is kept from them.
+pub(crate) struct Told {
+    columns: BTreeSet<String>,
+    files: bool,
+}
 
-impl ToldColumns {
-    pub fn of(plan: &Plan) -> Self {
-        let seen =
-            plan.read.iter().filter(|table| table.decision.is_allowed()).flat_map(CatalogueTable::visible_columns);
-        Self(seen.map(|column| column.name.clone()).collect())
+impl Told {
+    pub fn of<'a>(mut read: impl Iterator<Item = &'a CatalogueTable> + Clone) -> Self {
+        let seen = read.clone().filter(|table| table.decision.is_allowed()).flat_map(CatalogueTable::visible_columns);
+        let columns = seen.map(|column| column.name.clone()).collect();
+        Self { columns, files: read.all(|table| table.decision.is_whole()) }
     }
 
-    /// As [`answerable`], without the name of a column that is not theirs to know.
+    /// As [`answerable`], without what is not theirs to know.
     pub fn answerable(&self, error: QueryError) -> Error {
         if let QueryError::SourceUnavailable(cause) = &error
-            && let Some(ConnectorError::UnreadableValue { column, .. }) = ConnectorError::within(cause)
-            && !self.0.contains(column)
+            && let Some(of_source) = ConnectorError::within(cause)
         {
-            return Error::new(ErrorCode::UnreadableFile)
-                .with_message(
-                    "The data source holds a value that cannot be read, and that your query, or what you may see, depends \
-                     on; tell your administrator.",
-                )
-                .with_source(error);
+            return self.of_source(of_source).with_source(error);
         }
-        answerable(error)
+        error.into()
+    }
+
+    /// What a connector says, without what is not theirs to know.
+    pub fn of_source(&self, error: &ConnectorError) -> Error {
+        let hidden = match error {
+            ConnectorError::UnreadableValue { column, .. } if !self.columns.contains(column) => "value",
+            ConnectorError::Unreadable { .. } if !self.files => "file",
+            _ => return Error::new(error.code()).with_message(error.to_string()),
+        };
+        Error::new(ErrorCode::UnreadableFile).with_message(format!(
+            "The data source holds a {hidden} that cannot be read, and that your query, or what you may see, depends \
+             on; tell your administrator."
+        ))
     }
 }
 
@@ -598,7 +616,7 @@ fn applied(catalogue: &Catalogue, planned: &Planned) -> Vec<Applied> {
     catalogue.tables.iter().filter(|table| is_read(table, planned)).flat_map(of_table).collect()
 }
 
-fn is_read(table: &CatalogueTable, planned: &Planned) -> bool {
+pub(crate) fn is_read(table: &CatalogueTable, planned: &Planned) -> bool {
     planned.tables().iter().any(|(name, _)| *name == table.name)
 }
 
@@ -671,5 +689,68 @@ impl Drop for Record {
                 tracing::error!(%error, %query_id, "the end of a cancelled query could not be recorded");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivergen_connectors::{DiscoveredTable, TableKind};
+    use rivergen_kernel::DatasetId;
+    use rivergen_policies::{
+        decision::{Decision, Hidden},
+        rule::TableName,
+    };
+
+    use super::*;
+
+    fn table(decision: Decision) -> CatalogueTable {
+        let name = TableName { catalog: "lake".to_owned(), schema: "main".to_owned(), table: "people".to_owned() };
+        let discovered = DiscoveredTable {
+            name: "people".to_owned(),
+            kind: TableKind::Table,
+            columns: Vec::new(),
+            row_count: None,
+            comment: None,
+        };
+        CatalogueTable {
+            name,
+            source_id: DataSourceId(1),
+            dataset_id: DatasetId(1),
+            discovered,
+            discovered_at: DateTime::UNIX_EPOCH,
+            decision,
+        }
+    }
+
+    fn failed_with(error: ConnectorError) -> QueryError {
+        QueryError::SourceUnavailable(error.into())
+    }
+
+    /// A first line that should have been a header is a row, and what the header should have been names columns.
+    #[test]
+    fn what_is_wrong_with_a_file_is_for_who_sees_all_of_it() {
+        let unreadable = || {
+            let reason = "its columns are 7, Ada, 51000, where other files of the folder have id, name, salary";
+            failed_with(ConnectorError::Unreadable { file: "b.csv".to_owned(), reason: reason.to_owned(), line: None })
+        };
+        let whole = table(Decision::unrestricted());
+        let error = Told::of([&whole].into_iter()).answerable(unreadable());
+        assert!(error.code == ErrorCode::UnreadableFile && error.message.contains("salary"), "{error}");
+        let hidden = [("salary".to_owned(), Hidden::NotAllowed)].into();
+        let part = table(Decision { hidden, ..Decision::unrestricted() });
+        for read in [vec![&part], vec![&whole, &part]] {
+            let error = Told::of(read.into_iter()).answerable(unreadable());
+            assert_eq!(error.code, ErrorCode::UnreadableFile);
+            for secret in ["salary", "51000", "b.csv"] {
+                assert!(!error.message.contains(secret), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_column_that_does_not_exist_for_the_caller_is_not_named() {
+        let value = ConnectorError::UnreadableValue { column: "salary".to_owned(), expected: "a number".to_owned() };
+        let error = Told::of([&table(Decision::unrestricted())].into_iter()).answerable(failed_with(value));
+        assert!(error.code == ErrorCode::UnreadableFile && !error.message.contains("salary"), "{error}");
     }
 }

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod fit;
 mod hash_key;
 pub mod http;
+mod lookups;
 pub mod migrations;
 mod places;
 pub mod results;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The row is there before the file, so that whatever is left behind is found and removed. A result is read by the person who
-//! ran the query, as long as the policies let them see just what they let them see then. While it is kept its bytes count to the
-//! organization's quota.
+//! ran the query, as long as the policies let them see just what they let them see then, and what row filters look up
+//! in other tables is as it was. While it is kept its bytes count to the organization's quota.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +28,7 @@ use rivergen_platform::{
 use rivergen_policies::{
     decision::AppliedPolicy,
     evaluation::{NewRun, Outcome, RunKind, RunStage, RunStatus, run},
+    facts::SessionFact,
     rule::TableName,
 };
 use rivergen_query::{ArrowReader, Encoder, Encoding, QueryColumn, statement};
@@ -40,7 +41,8 @@ use crate::{
     Engine,
     batches::Batches,
     catalogue::governance,
-    engine::{Form, Plan, Record, Run, ToldColumns, failed},
+    engine::{Form, Plan, Record, Run, Told, failed},
+    lookups::changed,
     running::Cancellable,
 };
 
@@ -57,8 +59,10 @@ pub struct Model {
     pub query_id: QueryId,
     pub organization_id: OrganizationId,
     pub object_name: String,
-    /// What governed the person on the tables that were read, and which those were, as `[source, schema, table]`.
+    /// What governed the person on the tables that were read, and behind it what the row filters looked up. Empty until
+    /// all rows are there, and where what they looked up changed while the query ran.
     pub governance: Vec<u8>,
+    /// The tables that were read, as `[source, schema, table]`.
     pub tables: Json,
     pub columns: Json,
     pub policies: Json,
@@ -108,8 +112,18 @@ impl Errand {
 struct Going {
     tenant: Tenant,
     errand: Errand,
+    /// It is sent for its rows and nothing else.
+    for_rows: bool,
     record: Record,
     cancellable: Cancellable,
+}
+
+/// A result of which the file is written.
+struct Arrived {
+    truncated: bool,
+    batches: Batches,
+    /// Under which it may be read.
+    governance: Vec<u8>,
 }
 
 /// What became of an errand that somebody waited for.
@@ -131,9 +145,10 @@ pub struct Kept {
 }
 
 impl Engine {
-    /// Writes the query down and lets it go on by itself; its record tells how it stands.
+    /// Writes the query down and lets it go on by itself; its record tells how it stands. A query fails with
+    /// `RESULT_NOT_KEPT` whose result could never be read, since what the person sees is another thing each second.
     pub async fn send(&self, caller: &Caller, origin: &RequestOrigin, errand: Errand) -> Result<QueryId> {
-        let going = self.set_out(caller, origin, errand, CancellationToken::new()).await?;
+        let going = self.set_out(caller, origin, errand, true, CancellationToken::new()).await?;
         let query_id = going.record.query_id;
         let (engine, caller) = (self.clone(), caller.clone());
         tokio::spawn(async move {
@@ -154,7 +169,7 @@ impl Engine {
         cancelled: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<CarriedOut>> {
         Box::pin(async move {
-            let going = self.set_out(caller, origin, errand, cancelled.child_token()).await?;
+            let going = self.set_out(caller, origin, errand, false, cancelled.child_token()).await?;
             let query_id = going.record.query_id;
             let outcome = self.go(caller, going).await;
             Ok(CarriedOut { query_id, outcome })
@@ -167,6 +182,7 @@ impl Engine {
         caller: &Caller,
         origin: &RequestOrigin,
         errand: Errand,
+        for_rows: bool,
         cancelled: CancellationToken,
     ) -> Result<Going> {
         let tenant = caller.require(Permission::DataSourceQuery)?;
@@ -183,13 +199,13 @@ impl Engine {
         };
         let record = Record::begin(&self.platform, new).await?;
         let cancellable = self.running.enter(record.query_id, cancelled);
-        Ok(Going { tenant, errand, record, cancellable })
+        Ok(Going { tenant, errand, for_rows, record, cancellable })
     }
 
-    async fn go(&self, caller: &Caller, going: Going) -> Result<()> {
-        let Going { tenant, errand, mut record, cancellable } = going;
-        let query_id = record.query_id;
-        let answered = self.answer(caller, tenant, &errand, &mut record, &cancellable).await;
+    async fn go(&self, caller: &Caller, mut going: Going) -> Result<()> {
+        let query_id = going.record.query_id;
+        let answered = self.answer(caller, &mut going).await;
+        let Going { record, .. } = going;
         let outcome = match &answered {
             Ok(()) => Outcome::succeeded(record.rows),
             Err(error) => failed(error),
@@ -200,34 +216,33 @@ impl Engine {
         answered
     }
 
-    async fn answer(
-        &self,
-        caller: &Caller,
-        tenant: Tenant,
-        errand: &Errand,
-        record: &mut Record,
-        cancellable: &Cancellable,
-    ) -> Result<()> {
+    async fn answer(&self, caller: &Caller, going: &mut Going) -> Result<()> {
+        let Going { tenant, errand, for_rows, record, cancellable } = going;
+        let tenant = *tenant;
         let plan = cancellable.unless_cancelled(self.plan(caller, tenant, errand.run(), record)).await?;
+        if *for_rows && is_another_each_second(&plan) {
+            return Err(ErrorCode::ResultNotKept.into());
+        }
         record.reach(RunStage::Reading).await?;
+        let found = cancellable.unless_cancelled(self.looked_up(&plan.lookups)).await?;
         let name = self.expect(tenant, record.query_id, &plan).await?;
         let store: Arc<dyn ObjectStore> = Arc::new(self.sources.storage.store(tenant).await?);
         let mut file = BufWriter::new(store, Path::from(name));
         let room = self.sources.storage.room(tenant).await?;
-        let columns = ToldColumns::of(&plan);
-        let Plan { planned, place: _place, .. } = plan;
+        let told = Told::of(plan.read.iter());
+        let Plan { planned, governance, lookups, place: _place, .. } = plan;
         let threads = &self.threads;
         let written = async {
-            let opening = async { planned.run().await.map_err(|error| columns.answerable(error)) };
+            let opening = async { planned.run().await.map_err(|error| told.answerable(error)) };
             let mut answer = cancellable.unless_cancelled(opening).await?;
             let mut encoder = Encoder::new(Encoding::ArrowStream, &answer.schema())?;
             let head = encoder.take();
             let mut written = head.len() as u64;
             let mut batches = Batches::after(written);
             file.put(head).await.map_err(Error::internal)?;
-            let mut told = Instant::now();
+            let mut noted = Instant::now();
             loop {
-                let next = async { answer.next().await.transpose().map_err(|error| columns.answerable(error)) };
+                let next = async { answer.next().await.transpose().map_err(|error| told.answerable(error)) };
                 let Some(batch) = cancellable.unless_cancelled(next).await? else { break };
                 let so_far = answer.outcome();
                 batches.begins(so_far.row_count - batch.num_rows() as u64, written);
@@ -240,19 +255,21 @@ impl Engine {
                 }
                 file.put(bytes).await.map_err(Error::internal)?;
                 (record.rows, record.bytes) = (so_far.row_count, so_far.byte_count);
-                if told.elapsed() >= PROGRESS_EVERY {
+                if noted.elapsed() >= PROGRESS_EVERY {
                     record.reach(RunStage::Reading).await?;
-                    told = Instant::now();
+                    noted = Instant::now();
                 }
             }
             let end = encoder.end(threads).await?;
             batches.bytes = written + end.len() as u64;
             file.put(end).await.map_err(Error::internal)?;
-            Ok((answer.outcome().truncated, batches))
+            let is_unchanged = cancellable.unless_cancelled(self.looked_up(&lookups)).await? == found;
+            let governance = if is_unchanged { [governance, found].concat() } else { Vec::new() };
+            Ok(Arrived { truncated: answer.outcome().truncated, batches, governance })
         };
         let kept = match written.await {
-            Ok((truncated, batches)) => match file.shutdown().await {
-                Ok(()) => self.arrived(tenant, record.query_id, truncated, &batches).await,
+            Ok(arrived) => match file.shutdown().await {
+                Ok(()) => self.arrived(tenant, record.query_id, arrived).await,
                 Err(error) => Err(Error::internal(error)),
             },
             Err(error) => {
@@ -282,7 +299,7 @@ impl Engine {
             query_id: Set(query_id),
             organization_id: Set(organization_id),
             object_name: Set(name.clone()),
-            governance: Set(plan.governance.clone()),
+            governance: Set(Vec::new()),
             tables: Set(serde_json::to_value(tables).map_err(Error::internal)?),
             columns: Set(serde_json::to_value(plan.planned.columns()).map_err(Error::internal)?),
             policies: Set(serde_json::to_value(plan.planned.applied_policies()).map_err(Error::internal)?),
@@ -297,13 +314,15 @@ impl Engine {
     }
 
     /// Writes down that all of a result is there, and takes its bytes from the quota.
-    async fn arrived(&self, tenant: Tenant, query_id: QueryId, truncated: bool, batches: &Batches) -> Result<()> {
+    async fn arrived(&self, tenant: Tenant, query_id: QueryId, arrived: Arrived) -> Result<()> {
+        let Arrived { truncated, batches, governance } = arrived;
         let size = i64::try_from(batches.bytes).map_err(Error::internal)?;
         let batches = serde_json::to_value(batches).map_err(Error::internal)?;
         let tx = self.platform.db.begin().await?;
         let kept = Entity::update_many()
             .col_expr(Column::Truncated, Expr::value(truncated))
             .col_expr(Column::Batches, Expr::value(batches))
+            .col_expr(Column::Governance, Expr::value(governance))
             .filter(Column::QueryId.eq(query_id))
             .exec(tx.conn())
             .await?;
@@ -354,8 +373,7 @@ impl Engine {
     }
 
     /// The result of one's own run. `NOT_FOUND` where none is kept, `CONFLICT` where the query runs still or did not end well,
-    /// or where the person may now see something else than when it ran: that cannot be known where a row filter looks
-    /// entitlements up in a table, which may have changed without a policy that has.
+    /// or where the person may now see something else than when it ran.
     pub async fn result(&self, caller: &Caller, run: &run::Model) -> Result<Kept> {
         self.result_from(caller, run, 0).await
     }
@@ -381,21 +399,23 @@ impl Engine {
         })?;
         let ids: Vec<DataSourceId> = serde_json::from_value(run.data_source_ids.clone()).map_err(Error::internal)?;
         let sources = self.sources.find_all(&access, &ids).await?;
+        for source in &sources {
+            source.check_enabled()?;
+        }
         let read: Vec<(DataSourceId, String, String)> = serde_json::from_value(row.tables).map_err(Error::internal)?;
         let catalogue = self.known(caller, tenant, sources).await?;
         let was_read = |source: DataSourceId, name: &TableName| {
             read.iter().any(|(id, schema, table)| (*id, schema, table) == (source, &name.schema, &name.table))
         };
         let tables = || catalogue.tables.iter().filter(|table| was_read(table.source_id, &table.name));
-        let mut filters = tables().flat_map(|table| &table.decision.row_filters);
-        if filters.any(|filter| !filter.written.tables().is_empty()) {
-            return Err(conflict(
-                "Which rows of this data you may see stands in another table, which may have changed since; run the query again."
-                    .to_owned(),
-            ));
-        }
-        if governance(tables()) != row.governance {
-            return Err(conflict("What you may see of this data has changed since; run the query again.".to_owned()));
+        let found_then = row.governance.strip_prefix(governance(tables()).as_slice()).ok_or_else(changed)?;
+        let lookups = self.lookups(&catalogue, tables())?;
+        let _place = match lookups.is_empty() {
+            true => None,
+            false => Some(self.places.take(tenant.organization_id(), caller.user_id).await?),
+        };
+        if self.looked_up(&lookups).await? != found_then {
+            return Err(changed());
         }
         let store = self.sources.storage.store(tenant).await?;
         let path = Path::from(row.object_name);
@@ -444,6 +464,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether what the person sees depends on the time of the day, to the second.
+fn is_another_each_second(plan: &Plan) -> bool {
+    plan.read.iter().flat_map(|table| table.decision.session_facts()).any(SessionFact::is_momentary)
 }
 
 /// Where a result lies.

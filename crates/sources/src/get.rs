@@ -1,7 +1,4 @@
 //! `GET /api/v1/data-sources/{data_source_id}`.
-//!
-//! Settings that name what a source holds are for those who set them: which tables and columns exist for somebody else,
-//! policies say.
 
 use axum::extract::State;
 use rivergen_kernel::{DataSourceId, Permission, Result};
@@ -25,6 +22,5 @@ pub async fn get(
 ) -> Result<Reply<DataSource>> {
     let access = Access::of(&caller, Permission::DataSourceRead)?;
     let source = DataSource::from(sources.find(&access, id).await?);
-    let shown = if caller.may(Permission::DataSourceWrite) { source } else { source.without_content() };
-    Ok(Reply::ok(shown, "The data source."))
+    Ok(Reply::ok(source.shown_to(&caller), "The data source."))
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use rivergen_connectors::{DataSourceType, SourceConfig, tunnel::TunnelConfig};
-use rivergen_kernel::{DataSourceId, Error, ErrorCode, OrganizationId, Result, UserId, WorkspaceId, access::Resource};
+use rivergen_kernel::{
+    Caller, DataSourceId, Error, ErrorCode, OrganizationId, Permission, Result, UserId, WorkspaceId, access::Resource,
+};
 use rivergen_platform::{Transaction, db::TenantOwned, vault::Sealed};
 use sea_orm::{QuerySelect, entity::prelude::*};
 use serde::{Deserialize, Serialize};
@@ -245,9 +247,12 @@ pub struct DataSource {
 const OF_CONTENT: [&str; 4] = ["avro_schema", "endpoints", "openapi", "tables"];
 
 impl DataSource {
-    /// Without what names tables and columns.
-    pub(crate) fn without_content(mut self) -> Self {
-        if let Some(settings) = self.metadata.as_object_mut() {
+    /// As the caller may know it: settings that name what a source holds are for those who set them. Which tables and
+    /// columns exist for somebody else, policies say.
+    pub(crate) fn shown_to(mut self, caller: &Caller) -> Self {
+        if !caller.may(Permission::DataSourceWrite)
+            && let Some(settings) = self.metadata.as_object_mut()
+        {
             settings.retain(|name, _| !OF_CONTENT.contains(&name.as_str()));
         }
         self

@@ -17,6 +17,7 @@ pub mod planners;
 pub mod prompt;
 pub mod schedule;
 pub mod semantics;
+mod sight;
 pub mod sweep;
 pub mod template;
 pub mod verified;

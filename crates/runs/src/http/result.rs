@@ -51,7 +51,8 @@ pub struct QueryResult {
     pub pagination: Pagination,
 }
 
-errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, QueryLimitExceeded; }
+errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict,
+DataSourceUnavailable, ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout; }
 
 /// Read the result of a query that went on after its request
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}/result", tag = "data_sources",

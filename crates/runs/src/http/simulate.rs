@@ -39,7 +39,7 @@ use utoipa::ToSchema;
 use crate::{
     Engine,
     catalogue::{Catalogue, CatalogueTable, Rules},
-    engine::{Form, Record, answerable},
+    engine::{Form, Record, Told, answerable, is_read},
     seen::{SeenTable, would_tell_more},
 };
 
@@ -365,7 +365,9 @@ impl Comparison<'_> {
             let planned = session.plan(sql, &serde_json::Map::new()).await.map_err(answerable)?;
             self.engine.check_hourly(self.caller, self.tenant, &planned).await?;
             let columns = planned.columns().to_vec();
-            Ok::<_, Error>((columns, planned.collect_json_rows().await.map_err(answerable)?))
+            let told = Told::of(catalogue.tables.iter().filter(|table| is_read(table, &planned)));
+            let collected = planned.collect_json_rows().await.map_err(|error| told.answerable(error));
+            Ok::<_, Error>((columns, collected?))
         };
         match ran.await {
             Ok((columns, answer)) => {

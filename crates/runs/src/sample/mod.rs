@@ -24,7 +24,7 @@ pub(crate) use figures::Figures;
 use self::figures::Column;
 use crate::{
     Engine, Run, Started,
-    engine::{Plan, ToldColumns, failed},
+    engine::{Plan, Told, failed},
 };
 
 /// Bytes after which no further batch is read.
@@ -68,7 +68,7 @@ impl Engine {
 
 impl Started {
     async fn sampled(self, is_key: &[bool]) -> Result<Sampled> {
-        let told = ToldColumns::of(&self.plan);
+        let told = Told::of(self.plan.read.iter());
         let Self { plan: Plan { planned, asked, place: _place, .. }, mut record, cancellable, samples, .. } = self;
         let at = record.platform.clock.now();
         if let Some(known) = asked.as_ref().and_then(|asked| samples.find(asked, at)) {

@@ -149,9 +149,15 @@ pub(crate) async fn again(
 ) -> Result<Asking> {
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let ids = prompt::read(&prompt.selected_data_source_ids)?;
+    let by_author = prompt.created_by_user_id == caller.user_id;
+    let mut thread: Vec<Turn> = prompt::read_or_empty(prompt.thread.as_ref())?;
+    if !by_author {
+        // What a question became for somebody else may have values in it that are none of the caller's.
+        thread.iter_mut().for_each(|turn| turn.sql = None);
+    }
     Ok(Asking {
         sources: studio.engine.sources.find_all(&access, &distinct(ids)).await?,
-        by_author: prompt.created_by_user_id == caller.user_id,
+        by_author,
         caller,
         tenant,
         origin,
@@ -164,7 +170,7 @@ pub(crate) async fn again(
         template_id: prompt.template_id,
         asks: true,
         chosen: Vec::new(),
-        thread: prompt::read_or_empty(prompt.thread.as_ref())?,
+        thread,
         follows: None,
     })
 }

@@ -356,8 +356,14 @@ pub(crate) async fn preview(studio: &Studio, caller: &Caller, tenant: Tenant, ro
     let Some(run) = run else { return Ok(None) };
     let mut kept = match engine.result(caller, &run).await {
         Ok(kept) => kept,
-        // Nothing is kept, or not for these eyes any more: the rest of the run is told all the same.
-        Err(error) if error.code.status() < 500 => return Ok(None),
+        // Nothing is kept, or not for these eyes any more, or nobody can tell now: the rest of the run is told all the
+        // same.
+        Err(error)
+            if error.code.status() < 500
+                || matches!(error.code, ErrorCode::ConnectionError | ErrorCode::QueryTimeout) =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     let page = engine.settings.page;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::read;
-use crate::Studio;
+use crate::{Studio, sight::Reader};
 
 /// What made a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
@@ -69,7 +69,7 @@ pub struct PromptDefinition {
     pub tags: Vec<String>,
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
-    /// What it had become; it is made anew whenever it is asked.
+    /// What it had become, as the question itself shows it; it is made anew whenever it is asked.
     pub generated_query_text: Option<String>,
 }
 
@@ -82,6 +82,13 @@ impl PromptDefinition {
             metadata: row.metadata.clone().unwrap_or_else(|| serde_json::json!({})),
             generated_query_text: row.generated_query_text.clone(),
         })
+    }
+
+    /// One that was kept, as the reader reads it.
+    fn told(row: &Model, reader: &Reader) -> Result<Self> {
+        let mut definition: Self = read(&row.definition)?;
+        definition.generated_query_text = definition.generated_query_text.and_then(|sql| reader.told(&sql));
+        Ok(definition)
     }
 
     /// What is not as it was before.
@@ -134,9 +141,9 @@ pub struct PromptVersion {
 }
 
 impl PromptVersion {
-    fn new(row: &Model, before: Option<&Model>) -> Result<Self> {
-        let definition: PromptDefinition = read(&row.definition)?;
-        let before: Option<PromptDefinition> = before.map(|row| read(&row.definition)).transpose()?;
+    fn new(row: &Model, before: Option<&Model>, reader: &Reader) -> Result<Self> {
+        let definition = PromptDefinition::told(row, reader)?;
+        let before = before.map(|row| PromptDefinition::told(row, reader)).transpose()?;
         Ok(Self {
             prompt_id: row.prompt_id,
             version: row.version,
@@ -225,7 +232,8 @@ pub async fn list_prompt_versions(
     // One more, for what the last of them changed.
     let rows = kept.order_by_desc(Column::Version).offset(page.offset()).limit(page.limit() + 1).all(db).await?;
     let shown = usize::try_from(page.limit()).unwrap_or(usize::MAX);
-    let items = rows.iter().enumerate().take(shown).map(|(at, row)| PromptVersion::new(row, rows.get(at + 1)));
+    let reader = Reader::of(&studio, &caller, &prompt).await?;
+    let items = rows.iter().enumerate().take(shown).map(|(at, row)| PromptVersion::new(row, rows.get(at + 1), &reader));
     let items = items.collect::<Result<_>>()?;
     Ok(Reply::ok(Page::new(items, page, total), "The versions."))
 }
@@ -266,5 +274,6 @@ pub async fn restore_prompt_version(
     let latest = of_prompt().order_by_desc(Column::Version).limit(2).all(tx.conn()).await?;
     tx.commit().await?;
     let now = latest.first().ok_or(ErrorCode::NotFound)?;
-    Ok(Reply::ok(PromptVersion::new(now, latest.get(1))?, "The version holds again."))
+    let reader = Reader::of(&studio, &caller, &before).await?;
+    Ok(Reply::ok(PromptVersion::new(now, latest.get(1), &reader)?, "The version holds again."))
 }

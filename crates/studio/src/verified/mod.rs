@@ -16,7 +16,6 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use datafusion::sql::sqlparser::ast::ObjectName;
 use rivergen_kernel::{
     Caller, DataSourceId, ExecutionId, OrganizationId, Permission, Result, Tenant, UserId, VerifiedPairId, WorkspaceId,
 };
@@ -25,8 +24,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope},
 };
 use rivergen_policies::rule::TableName;
-use rivergen_query::statement::{self, Accepted};
-use rivergen_runs::catalogue::{Catalogue, CatalogueTable};
+use rivergen_runs::catalogue::Catalogue;
 use rivergen_sources::{access::Access, source};
 use sea_orm::{Condition, FromQueryResult, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
 use serde::{Deserialize, Serialize};
@@ -40,6 +38,7 @@ use crate::{
     execution::{self, ask::distinct},
     planner::Plan,
     prompt::read,
+    sight,
 };
 
 /// Pairs that are looked through for questions like one, the newest first.
@@ -100,7 +99,8 @@ pub struct VerifiedPair {
     /// Null where literals of the SQL are not told: whoever asked may have named the same values.
     #[schema(examples("How many orders per region?"))]
     pub question: Option<String>,
-    /// `?` stands for each literal where one sees a part only of what it reads, unless it is of one's own run.
+    /// `?` stands for each literal where one sees a part only of what it reads, and for all of it where it names what
+    /// does not exist for one; unless it is of one's own run.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub query_text: String,
     pub data_source_ids: Vec<DataSourceId>,
@@ -112,10 +112,9 @@ pub struct VerifiedPair {
 }
 
 impl VerifiedPair {
-    /// With the literals of its SQL where that is told in full. A question is free text, in which a value may stand in other
-    /// words than in the SQL: it is told with all literals, or not at all.
-    fn new(row: Model, in_full: bool) -> Result<Self> {
-        let told = if in_full { row.query_text.clone() } else { statement::without_literals(&row.query_text) };
+    /// With as much of its SQL as is told. A question is free text, in which a value may stand in other words than in
+    /// the SQL: it is told with all literals, or not at all.
+    fn new(row: Model, told: String) -> Result<Self> {
         Ok(Self {
             id: row.id,
             workspace_id: row.workspace_id,
@@ -154,37 +153,22 @@ async fn reached(studio: &Studio, caller: &Caller) -> Result<(Tenant, Select<Ent
 /// values that are masked or filtered away for the caller, and so may words of its question: they are told to whoever found it, and to whom all is open that it
 /// reads.
 async fn told(studio: &Studio, caller: &Caller, tenant: Tenant, rows: Vec<Model>) -> Result<Vec<VerifiedPair>> {
-    let engine = &studio.engine;
-    let db = engine.platform.db.read();
-    let authors = authors(&engine.platform, tenant, &rows).await?;
+    let authors = authors(&studio.engine.platform, tenant, &rows).await?;
     let mut read_by = Vec::with_capacity(rows.len());
     for row in &rows {
         read_by.push(read::<Vec<DataSourceId>>(&row.data_source_ids)?);
     }
     let access = Access::of(caller, Permission::DataSourceQuery)?;
-    let named = access.sources().filter(source::Column::Id.is_in(distinct(read_by.concat())));
-    let shown = access.shown(db, named.filter(source::Column::DeletedAt.is_null())).await?;
-    let catalogue = engine.known(caller, tenant, shown.all(db).await?).await?;
+    let catalogue = sight::seen(studio, caller, &access, &distinct(read_by.concat())).await?;
     let pairs = rows.into_iter().zip(read_by).map(|(row, sources)| {
         let author = row.execution_id.and_then(|run| authors.get(&run));
-        let in_full = author == Some(&caller.user_id) || is_all_open(&catalogue, &sources, &row.query_text);
-        VerifiedPair::new(row, in_full)
+        let told = match author == Some(&caller.user_id) {
+            true => row.query_text.clone(),
+            false => sight::told(&catalogue, &sources, &row.query_text).unwrap_or_else(|| "?".to_owned()),
+        };
+        VerifiedPair::new(row, told)
     });
     pairs.collect()
-}
-
-/// Whether the caller sees all of every table that the SQL may name.
-fn is_all_open(catalogue: &Catalogue, sources: &[DataSourceId], sql: &str) -> bool {
-    let Ok(Accepted { relations, .. }) = statement::accept(sql) else { return false };
-    let is_open = |relation: &ObjectName| {
-        let Some(name) = relation.0.last().and_then(|part| part.as_ident()) else { return false };
-        let is_meant = |table: &&CatalogueTable| {
-            sources.contains(&table.source_id) && table.name.table.eq_ignore_ascii_case(&name.value)
-        };
-        let mut meant = catalogue.tables.iter().filter(is_meant).peekable();
-        meant.peek().is_some() && meant.all(|table| table.decision.is_whole())
-    };
-    !relations.is_empty() && relations.iter().all(is_open)
 }
 
 /// A verified pair that may help with a question.

@@ -1,7 +1,7 @@
 //! Queries that go on after their request (`Prefer: respond-async`), and `GET /api/v1/queries/{query_id}/result`.
 
 use reqwest::Method;
-use rivergen_tests::{Backend, Person, Server, eventually, on_both_databases};
+use rivergen_tests::{Backend, Person, PostgresDatabase, Server, eventually, on_both_databases};
 use serde_json::{Value, json};
 
 use super::query::{ENDLESS, numbers};
@@ -15,6 +15,9 @@ on_both_databases! {
     a_running_query_says_how_far_it_is_and_is_cancelled;
     a_result_is_for_who_asked;
     a_result_is_not_given_to_who_may_see_something_else_now;
+    a_result_is_given_while_the_same_is_looked_up;
+    a_result_that_is_another_each_second_is_not_kept;
+    nothing_is_read_of_a_source_that_is_switched_off;
     a_result_is_gone_after_its_time with "[query]\nresults_hours = 1";
     a_result_counts_to_the_quota with "[query]\nresults_hours = 1";
 }
@@ -199,6 +202,96 @@ async fn a_result_is_not_given_to_who_may_see_something_else_now(server: &Server
     assert!(error["message"].as_str().unwrap().contains("has changed since"), "{error}");
     // What the policy does not speak of is as it was.
     acme.developer.client.get(&result(of_orders)).await.ok();
+}
+
+/// Who may see which rows stands in a table that others write to.
+async fn a_result_is_given_while_the_same_is_looked_up(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let database = PostgresDatabase::empty().await;
+    database
+        .execute(
+            "CREATE TABLE notes (id integer, customer_id integer); \
+            CREATE TABLE entitlements (customer_id integer, email text, until timestamp); \
+            INSERT INTO notes VALUES (1, 10), (2, 20), (3, 30); \
+            INSERT INTO entitlements VALUES (10, 'viewer@acme.example', '2999-01-01'), \
+                (30, 'viewer@acme.example', '2999-01-01'), (20, 'developer@acme.example', '2999-01-01')",
+        )
+        .await;
+    let source = acme.admin.register(database.source("Notes")).await;
+    acme.admin.checked(source).await;
+    let condition = "customer_id IN (SELECT customer_id FROM entitlements \
+        WHERE email = current_user_email AND until >= current_date)";
+    let policy = json!({"name": "Entitled", "type": "row_level_security", "data_source_ids": [source],
+        "role_ids": [acme.roles["Viewer"]], "rules": [{"rule_name": "r", "rule_type": "filter_rows",
+            "rule_config": {"table": "notes", "condition": condition}}]});
+    acme.admin.client.post("/api/v1/policies", policy).await.created();
+    let body = json!({"query": "SELECT id FROM notes ORDER BY id"});
+    let id = send(&acme.viewer, source, body.clone()).await;
+    assert_eq!(ended(&acme.viewer, id).await["status"], "succeeded");
+    assert_eq!(acme.viewer.client.get(&result(id)).await.ok()["items"], json!([[1], [3]]));
+
+    // What is somebody else's, is there twice or opens nothing.
+    database
+        .execute(
+            "DELETE FROM entitlements WHERE customer_id = 20; INSERT INTO entitlements VALUES \
+            (10, 'viewer@acme.example', '2999-01-01'), (NULL, 'viewer@acme.example', '2999-01-01'), \
+            (20, 'viewer@acme.example', '1999-01-01')",
+        )
+        .await;
+    assert_eq!(acme.viewer.client.get(&result(id)).await.ok()["items"], json!([[1], [3]]));
+    database.execute("UPDATE entitlements SET customer_id = 20 WHERE customer_id = 30").await;
+    let error = acme.viewer.client.get(&result(id)).await.error(409, "CONFLICT");
+    assert!(error["message"].as_str().unwrap().contains("has changed since"), "{error}");
+    let again = send(&acme.viewer, source, body).await;
+    assert_eq!(ended(&acme.viewer, again).await["status"], "succeeded");
+    assert_eq!(acme.viewer.client.get(&result(again)).await.ok()["items"], json!([[1], [2]]));
+    database.execute("UPDATE entitlements SET customer_id = 30 WHERE customer_id = 20 AND until > '2000-01-01'").await;
+    acme.viewer.client.get(&result(again)).await.error(409, "CONFLICT");
+    acme.viewer.client.get(&result(id)).await.ok();
+
+    // Nobody is told which table it is that cannot be read.
+    database.execute("DROP TABLE entitlements").await;
+    let answer = acme.viewer.client.get(&result(id)).await;
+    assert!(matches!(answer.status.as_u16(), 409 | 502), "{}", answer.body);
+    assert!(!answer.body.to_string().contains("entitlements"), "{}", answer.body);
+    database.remove().await;
+}
+
+async fn a_result_that_is_another_each_second_is_not_kept(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let body = json!({"query": "SELECT count(*) FROM customers"});
+    for (condition, kept) in [
+        ("email <> current_timestamp", false),
+        ("region = 'EU' OR NOT (email IN (current_time))", false),
+        ("email <> current_date AND current_time >= '00:00:00'", true),
+    ] {
+        let policy = json!({"name": "Moment", "type": "row_level_security", "data_source_ids": [shop.crm],
+            "role_ids": [acme.roles["Developer"]], "rules": [{"rule_name": "r", "rule_type": "filter_rows",
+                "rule_config": {"table": "customers", "condition": condition}}]});
+        let policy = acme.admin.client.post("/api/v1/policies", policy).await.created();
+        let id = send(&acme.developer, shop.crm, body.clone()).await;
+        let run = ended(&acme.developer, id).await;
+        let (status, code) = if kept { ("succeeded", None) } else { ("failed", Some("RESULT_NOT_KEPT")) };
+        assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some(status), code), "{condition}: {run}");
+        let answer = acme.developer.client.get(&result(id)).await;
+        assert_eq!(answer.status.as_u16(), if kept { 200 } else { 409 }, "{condition}: {}", answer.body);
+        // At once they are told.
+        assert_eq!(acme.developer.value(shop.crm, "SELECT count(*) FROM customers").await, 6, "{condition}");
+        acme.admin.client.delete(&format!("/api/v1/policies/{}", policy["id"])).await.ok();
+    }
+}
+
+async fn nothing_is_read_of_a_source_that_is_switched_off(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let id = send(&acme.viewer, shop.orders, json!({"query": "SELECT count(*) FROM orders"})).await;
+    assert_eq!(ended(&acme.viewer, id).await["status"], "succeeded");
+    let source = format!("/api/v1/data-sources/{}", shop.orders);
+    acme.admin.client.patch(&source, json!({"status": "inactive"})).await.ok();
+    acme.viewer.client.get(&result(id)).await.error(409, "DATA_SOURCE_UNAVAILABLE");
+    acme.admin.client.patch(&source, json!({"status": "active"})).await.ok();
+    acme.viewer.client.get(&result(id)).await.ok();
 }
 
 async fn a_result_is_gone_after_its_time(server: &Server) {

@@ -11,6 +11,7 @@ on_both_databases! {
     after_thirty_days_there_is_nothing_to_restore;
     what_is_not_deleted_conflicts;
     a_viewer_may_not;
+    names_of_what_it_holds_are_for_who_may_change_it;
     anothers_is_not_found;
 }
 
@@ -54,6 +55,22 @@ async fn a_viewer_may_not(server: &Server) {
     acme.admin.client.delete(&of(id, "")).await.ok();
     acme.viewer.client.post_empty(&of(id, "/restore")).await.error(403, "FORBIDDEN");
     server.anonymous().post_empty(&of(id, "/restore")).await.error(401, "UNAUTHORIZED");
+}
+
+async fn names_of_what_it_holds_are_for_who_may_change_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let body = json!({"name": "People", "type": "rest_api", "connection_string": "http://127.0.0.1:1/",
+        "credentials": {"api_key": "k"}, "metadata": {"endpoints": [{"path": "people"}], "api_key_in": "query"}});
+    let id = acme.admin.register(body).await;
+    let token = json!({"name": "a program", "scopes": ["datasource.read", "datasource.delete"]});
+    let made = acme.owner.client.post("/api/v1/auth/tokens", token).await.created();
+    let program = acme.owner.client.with_token(made["token"].as_str().unwrap());
+    let restored = async |client: &rivergen_tests::Client| {
+        client.delete(&of(id, "")).await.ok();
+        client.post_empty(&of(id, "/restore")).await.ok()["metadata"].clone()
+    };
+    assert_eq!(restored(&program).await, json!({"api_key_in": "query"}));
+    assert_eq!(restored(&acme.owner.client).await, json!({"endpoints": [{"path": "people"}], "api_key_in": "query"}));
 }
 
 async fn anothers_is_not_found(server: &Server) {

@@ -77,8 +77,14 @@ async fn a_model_is_told_what_was_before(backend: Backend) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
     let first = ask(&acme.viewer, &shop, "How many orders in Europe?", None).await.ok();
-    ask(&acme.viewer, &shop, "And elsewhere?", Some(&first["execution_id"])).await.ok();
-    let sent = model.seen().last().unwrap()["messages"][1]["content"].as_str().unwrap().to_owned();
-    assert!(sent.contains("<turn>\nHow many orders in Europe?\nSELECT count(*) AS n"), "{sent}");
+    let second = ask(&acme.viewer, &shop, "And elsewhere?", Some(&first["execution_id"])).await.ok();
+    let sent = || model.seen().last().unwrap()["messages"][1]["content"].as_str().unwrap().to_owned();
+    assert!(sent().contains("<turn>\nHow many orders in Europe?\nSELECT count(*) AS n"), "{}", sent());
+    // Asked by somebody else, without what it became for its author.
+    let save = format!("{PATH}/executions/{}/save", second["execution_id"]);
+    let saved = acme.viewer.client.post(&save, json!({"name": "Elsewhere"})).await.created();
+    acme.developer.client.post_empty(&format!("{PATH}/{}/execute", saved["id"])).await.ok();
+    assert!(sent().contains("<turn>\nHow many orders in Europe?\n"), "{}", sent());
+    assert!(!sent().contains("SELECT count(*)"), "{}", sent());
     server.stop().await;
 }

@@ -1,7 +1,7 @@
 //! What is lost on the way: the node of a run, the permission of whoever follows it, the right to rows that were kept.
 
 use reqwest::Method;
-use rivergen_tests::{Backend, Organization, Server, eventually, on_both_backends};
+use rivergen_tests::{Backend, PostgresDatabase, Server, eventually, on_both_backends};
 use serde_json::json;
 
 use super::{
@@ -14,7 +14,7 @@ on_both_backends! {
     a_run_without_its_node_is_ended;
     whoever_may_not_follow_any_more_does_not;
     a_person_follows_few_runs_at_a_time;
-    rows_are_not_told_whose_entitlements_may_have_changed;
+    rows_are_not_told_whose_entitlements_have_changed;
 }
 
 async fn a_run_without_its_node_is_ended(backend: Backend) {
@@ -79,42 +79,40 @@ async fn a_person_follows_few_runs_at_a_time(backend: Backend) {
     server.stop().await;
 }
 
-/// A database with notes and with who may see which.
-async fn notes(acme: &Organization) -> i64 {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notes.sqlite");
-    let database = rusqlite::Connection::open(&path).unwrap();
-    database
-        .execute_batch(
-            "CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER);
-             CREATE TABLE entitlements (customer_id INTEGER, email TEXT);
-             INSERT INTO notes VALUES (1, 10), (2, 20), (3, 30);
-             INSERT INTO entitlements VALUES (10, 'viewer@acme.example'), (30, 'viewer@acme.example');",
-        )
-        .unwrap();
-    database.close().unwrap();
-    acme.admin.file_source("Notes", "sqlite", "notes.sqlite", std::fs::read(path).unwrap()).await
-}
-
-async fn rows_are_not_told_whose_entitlements_may_have_changed(backend: Backend) {
+async fn rows_are_not_told_whose_entitlements_have_changed(backend: Backend) {
     let model = Model::answering(&[Some("SELECT id FROM notes ORDER BY id")]);
     let server = model.server(backend).await;
     let acme = server.organization("Acme").await;
-    let source = notes(&acme).await;
+    let database = PostgresDatabase::empty().await;
+    database
+        .execute(
+            "CREATE TABLE notes (id integer, customer_id integer);
+             CREATE TABLE entitlements (customer_id integer, email text);
+             INSERT INTO notes VALUES (1, 10), (2, 20), (3, 30);
+             INSERT INTO entitlements VALUES (10, 'viewer@acme.example'), (30, 'viewer@acme.example')",
+        )
+        .await;
+    let source = acme.admin.register(database.source("Notes")).await;
+    acme.admin.checked(source).await;
     let condition = "customer_id IN (SELECT customer_id FROM entitlements WHERE email = current_user_email)";
     let policy = json!({"name": "entitled", "type": "row_level_security", "data_source_ids": [source],
         "role_ids": [acme.roles["Viewer"]], "rules": [{"rule_name": "r", "rule_type": "filter_rows",
             "rule_config": {"table": "notes", "condition": condition}}]});
     acme.admin.client.post("/api/v1/policies", policy).await.created();
     let question = json!({"prompt_text": "Which notes?", "selected_data_source_ids": [source]});
-    // Waited for, they are told: they were looked up just now.
     let told = acme.viewer.client.post(super::EXECUTE, question.clone()).await.ok();
     assert_eq!(told["result_preview"], json!([{"id": 1}, {"id": 3}]), "{told}");
     let kept = ended(&acme.admin, &send(&acme.admin, question.clone()).await["execution_id"]).await;
     assert_eq!(kept["result_preview"].as_array().map(Vec::len), Some(3), "{kept}");
     let kept = ended(&acme.viewer, &send(&acme.viewer, question).await["execution_id"]).await;
     assert_eq!((kept["status"].as_str(), kept["rows_returned"].as_i64()), (Some("completed"), Some(2)), "{kept}");
+    assert_eq!(kept["result_preview"], told["result_preview"], "{kept}");
+    database.execute("DELETE FROM entitlements WHERE customer_id = 30").await;
+    let path = format!("{PATH}/executions/{}", kept["execution_id"]);
+    let kept = acme.viewer.client.get(&path).await.ok();
+    assert_eq!((kept["status"].as_str(), kept["rows_returned"].as_i64()), (Some("completed"), Some(2)), "{kept}");
     assert!(kept["result_preview"].is_null(), "{kept}");
     acme.viewer.client.get(&format!("/api/v1/queries/{}/result", kept["query_id"])).await.error(409, "CONFLICT");
     server.stop().await;
+    database.remove().await;
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/prompts`: saved questions are listed, read, changed, deleted, restored and asked again.
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{Person, Server, on_both_databases};
 use serde_json::{Value, json};
 
 use super::{PATH, save};
@@ -8,6 +8,7 @@ use super::{PATH, save};
 on_both_databases! {
     saved_questions_are_listed;
     a_saved_question_is_read_with_what_it_became;
+    what_a_question_became_is_told_as_far_as_it_is_seen;
     name_tags_and_metadata_are_changed;
     anothers_question_needs_the_permission;
     a_narrow_token_changes_its_persons_questions;
@@ -67,6 +68,43 @@ async fn a_saved_question_is_read_with_what_it_became(server: &Server) {
     assert!(run["chart"]["mark"]["type"] == "bar", "{run}");
     acme.viewer.client.get(&format!("{PATH}/987654321")).await.error(404, "NOT_FOUND");
     acme.viewer.client.get(&format!("{PATH}/nonsense")).await.error(404, "NOT_FOUND");
+}
+
+/// Its author may have seen more than whoever reads it.
+async fn what_a_question_became_is_told_as_far_as_it_is_seen(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let path = format!("{PATH}/{}", save(&acme.admin, &shop, "How many orders?", "All").await["prompt_id"]);
+    const SQL: &str = "SELECT count(*) AS n FROM orders WHERE region = 'EU'";
+    server.execute(&format!("UPDATE prompts SET generated_query_text = '{}'", SQL.replace('\'', "''"))).await;
+    acme.admin.client.patch(&path, json!({"name": "Orders"})).await.ok();
+    let versions = format!("{path}/versions");
+    let told = async |person: &Person, sql: Value| {
+        let prompt = person.client.get(&path).await.ok();
+        assert_eq!(prompt["generated_query"]["query_text"], sql, "{prompt}");
+        let is_explained = prompt["ai_response_metadata"]["explanation"].is_string();
+        assert_eq!(is_explained, sql == SQL, "{prompt}");
+        let list = person.client.get(&versions).await.ok();
+        assert_eq!(list["items"][0]["definition"]["generated_query_text"], sql, "{list}");
+        assert_eq!(list.to_string().contains("'EU'"), sql == SQL, "{list}");
+    };
+    told(&acme.viewer, json!(SQL)).await;
+    acme.govern(&shop).await;
+    let without = json!(SQL.replace("'EU'", "?"));
+    told(&acme.developer, without.clone()).await;
+    told(&acme.viewer, without).await;
+    for person in [&acme.admin, &acme.owner] {
+        told(person, json!(SQL)).await;
+    }
+    // Of a column that does not exist for them nobody reads the name.
+    let deny = json!({"name": "No region", "type": "access_control", "data_source_ids": [shop.orders],
+        "role_ids": [acme.roles["Developer"]], "rules": [{"rule_name": "r", "rule_type": "deny_access",
+            "rule_config": {"table": "orders", "columns": ["region"]}}]});
+    acme.admin.client.post("/api/v1/policies", deny).await.created();
+    told(&acme.developer, Value::Null).await;
+    let restored = acme.developer.client.post_empty(&format!("{versions}/1/restore")).await.ok();
+    assert!(restored["definition"]["generated_query_text"].is_null(), "{restored}");
+    assert!(!restored.to_string().contains("region"), "{restored}");
 }
 
 async fn name_tags_and_metadata_are_changed(server: &Server) {
