@@ -286,7 +286,7 @@ pub async fn activate_device(
     }
     if trusted_for <= Duration::zero() {
         return Err(Error::new(ErrorCode::InvalidActivationToken)
-            .with_message("An organization of yours does not allow trusted devices."));
+            .with_message("One of your organizations does not allow trusted devices."));
     }
     let secret = Token::random(&mut rand::rng());
     let mut row = pending.into_active_model();
@@ -387,7 +387,9 @@ pub async fn list_devices(
             let trusted_for = identity.directory.security(caller.user_id).await?.trusted_for();
             (trusted.filter(Column::UserId.eq(caller.user_id)), trusted_for)
         }
-        (None, Some(_)) => return Err(Error::invalid_field("user_id", "goes with organization_id alone")),
+        (None, Some(_)) => {
+            return Err(Error::invalid_field("user_id", "can only be used together with organization_id"));
+        }
         (Some(organization), user) => {
             // Another organization does not exist for the caller.
             let tenant = match caller.membership()?.organization_id == organization {

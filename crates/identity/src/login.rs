@@ -152,7 +152,7 @@ impl VerificationRequired {
         Ok(Self {
             temporary_token: token.expose().to_owned(),
             email_verification_required: true,
-            message: "Verify the e-mail address first: follow the link in the mail, or ask for another one.",
+            message: "Verify your e-mail address first: follow the link in the e-mail, or ask for a new one.",
         })
     }
 }
@@ -229,7 +229,7 @@ pub async fn login(
     })
 }
 
-const FACTOR_REQUIRED: &str = "Give the second factor to finish the sign-in.";
+const FACTOR_REQUIRED: &str = "Enter your second factor to finish signing in.";
 
 /// Records a refused login and gives the one answer for all of them.
 async fn refused(

@@ -257,7 +257,7 @@ pub async fn create_token(
         expires_in_days: request.expires_in_days,
         organization_id: request.organization_id,
     };
-    let message = "Copy the token now: it is not shown again.";
+    let message = "Copy the token now: it will not be shown again.";
     Ok(Reply::created(new.make(&identity, &caller, &origin, message).await?, message))
 }
 
@@ -463,7 +463,7 @@ pub async fn update_token(
         .details(serde_json::json!({"name": row.name, "scopes_before": before, "scopes": row.scopes()}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(PersonalAccessToken::new(row, &security), "The token is changed."))
+    Ok(Reply::ok(PersonalAccessToken::new(row, &security), "The token was changed."))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -486,7 +486,7 @@ pub async fn revoke_token(
     let tx = platform.db.begin().await?;
     own(&tx, caller.user_id, id).await?.revoke(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     tx.commit().await?;
-    let message = "The token is revoked.";
+    let message = "The token was revoked.";
     Ok(Reply::ok(RevokedToken { message }, message))
 }
 

@@ -67,7 +67,7 @@ const NOT_TOLD: UserId = UserId(0);
 
 errors! { pub SignupErrors: InvalidRequest, Forbidden, EmailTaken, IdempotencyConflict, ValidationError, InvalidPassword, RateLimited; }
 
-pub(crate) const SENT: &str = "The account is created; a mail with a link to verify the address is on its way.";
+pub(crate) const SENT: &str = "The account was created; an e-mail with a link to verify the address is on its way.";
 
 /// Register an account with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "authentication", request_body = SignupRequest, security(()),

@@ -155,6 +155,6 @@ pub async fn disconnect(
         .details(json!({"grants_ended": ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application acts for you no more.";
+    let message = "The application no longer acts for you.";
     Ok(Reply::ok(Done { message }, message))
 }

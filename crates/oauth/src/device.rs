@@ -172,7 +172,7 @@ pub async fn poll(oauth: &Oauth, client: &Client, device_code: &str) -> Result<P
         return Ok(Poll::Wait(OauthError::new(Code::AccessDenied, "The person did not agree.")));
     }
     if now >= row.expires_at {
-        return Ok(Poll::Wait(OauthError::new(Code::ExpiredToken, "The code has expired; begin again.")));
+        return Ok(Poll::Wait(OauthError::new(Code::ExpiredToken, "The code has expired; start again.")));
     }
     let tx = platform.db.begin().await?;
     Entity::update_many()
@@ -194,7 +194,7 @@ async fn waiting(oauth: &Oauth, which: Expr) -> rivergen_kernel::Result<Option<M
     Ok(found.filter(Column::ExpiresAt.gt(platform.clock.now())).one(platform.db.read()).await?)
 }
 
-const UNKNOWN: &str = "There is no such code, or it has expired.";
+const UNKNOWN: &str = "The code does not exist or has expired.";
 
 /// The page on which a person types a code, and then decides.
 async fn show(
@@ -256,7 +256,7 @@ async fn decided(
     headers: &HeaderMap,
     form: &Form,
 ) -> rivergen_kernel::Result<Response> {
-    let too_old = || page::user_code(None, "", Some("The page was too old; type the code again."));
+    let too_old = || page::user_code(None, "", Some("The page has expired; enter the code again."));
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
     let Some(caller) = caller.filter(|_| !sign_in::is_foreign(oauth, headers)) else { return too_old() };
     let place = Place::of_caller(oauth, &caller).await?;
@@ -295,7 +295,7 @@ async fn decided(
     }
     let (title, text) = if approves {
         decision::granted(oauth, &tx, &decider, &client, &request, (true, origin), row.handle_hash).await?;
-        ("The device is connected", "You can close this page; the device goes on by itself.")
+        ("The device is connected", "You can close this page; the device continues by itself.")
     } else {
         decision::deny(oauth, &tx, &decider, &client, origin).await?;
         ("Nothing was allowed", "You can close this page.")

@@ -122,12 +122,12 @@ impl Policy {
     pub fn check(&self, application: &application::Model, scope: &ScopeSet) -> Result<(), OauthError> {
         let denied = |text: &str| Err(OauthError::new(Code::AccessDenied, text));
         if self.applications == Allowed::Preapproved && !application.preapproved {
-            return denied("The organization lets its members use approved applications alone; ask an administrator.");
+            return denied("The organization only lets its members use approved applications; ask an administrator.");
         }
         match &self.scopes {
-            Some(most) if !scope.is_within(most) => {
-                denied("The organization does not let its members allow an application so much; ask an administrator.")
-            }
+            Some(most) if !scope.is_within(most) => denied(
+                "The organization does not let its members give an application this much access; ask an administrator.",
+            ),
             _ => Ok(()),
         }
     }
@@ -219,5 +219,5 @@ pub async fn put(
         updated_at: Some(now),
         updated_by_user_id: Some(caller.user_id),
     };
-    Ok(Reply::ok(policy, "The policy is changed."))
+    Ok(Reply::ok(policy, "The policy was changed."))
 }

@@ -139,7 +139,7 @@ impl Registrar {
     async fn nobody(oauth: &Oauth, origin: &RequestOrigin) -> Result<Self> {
         let unasked = || OauthError {
             challenge: Some("Bearer"),
-            ..OauthError::new(Code::InvalidToken, "Send a token of somebody who may register applications.")
+            ..OauthError::new(Code::InvalidToken, "Send the token of someone who may register applications.")
         };
         let organization = oauth.access.settings().organization.ok_or_else(unasked)?;
         let tenant = Tenant::on_behalf_of(organization);
@@ -166,7 +166,7 @@ pub async fn register(
 ) -> Result<impl IntoResponse> {
     let platform = oauth.platform();
     if !oauth.access.settings().dynamic_registration {
-        return Err(refused("This server lets no program register itself; ask an administrator."));
+        return Err(refused("This server does not let programs register themselves; ask an administrator."));
     }
     let limited = platform.limits.check(&REGISTRATIONS_BY_IP, &origin.limit_key());
     limited.map_err(rivergen_kernel::Error::from)?;
@@ -246,7 +246,7 @@ pub async fn update(
     let policy = Policy::of(platform.db.read(), tenant).await?;
     // What says something else of itself is another program.
     if !oauth.access.settings().dynamic_registration || policy.registration == Registration::Off {
-        return Err(refused("No program registers itself any more; ask an administrator."));
+        return Err(refused("Programs can no longer register themselves; ask an administrator."));
     }
     let checked = metadata.check(&oauth, &policy)?;
     let had = ClientMetadata::of(&before).token_endpoint_auth_method;
@@ -256,7 +256,7 @@ pub async fn update(
         Proof::Keys(_) | Proof::KeysAt(_) => "private_key_jwt",
     };
     if had.as_deref() != Some(has) {
-        return Err(invalid("How it proves itself does not change; register it anew."));
+        return Err(invalid("Its authentication method cannot be changed; register it again."));
     }
     let tx = platform.db.begin().await?;
     let row =

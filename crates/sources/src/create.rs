@@ -200,7 +200,7 @@ pub async fn create(
     audit::record(&tx, &platform.clock, record).await?;
     tx.publish(Event::DataSourceChanged(row.id)).await?;
     tx.commit().await?;
-    Ok(Reply::created(row.into(), "The data source is registered; its first test is under way."))
+    Ok(Reply::created(row.into(), "The data source was registered; its first test is running."))
 }
 
 /// Everything that can be known without a connection.
@@ -208,7 +208,7 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
     let kind: DataSourceType = request
         .kind
         .parse()
-        .map_err(|_| Error::invalid_field("type", "is no kind of data source; see the list in the documentation"))?;
+        .map_err(|_| Error::invalid_field("type", "is not a kind of data source; see the list in the documentation"))?;
     sources.registry.connector(kind).map_err(|error| Error::invalid_field("type", error.to_string()))?;
     let config = SourceConfig {
         host: request.host.clone(),
@@ -242,7 +242,7 @@ pub(crate) fn lies_in_storage(kind: DataSourceType) -> bool {
 /// The SQL name that goes with a name is taken, perhaps by a source that is deleted and can be restored.
 pub(crate) fn name_taken() -> Error {
     Error::new(ErrorCode::Conflict).with_message(
-        "A data source with this name, or one like it, exists already. It may be in another workspace, renamed, or \
+        "A data source with this name, or one like it, already exists. It may be in another workspace, renamed, or \
          deleted: a deleted one keeps its SQL name until it is deleted for good (force=true).",
     )
 }
@@ -257,7 +257,7 @@ pub(crate) async fn check_file(
     path: Option<&str>,
 ) -> Result<()> {
     if !lies_in_storage(kind) {
-        let reason = || format!("must be absent: a source of kind {kind} reads no file in storage");
+        let reason = || format!("must be left out: a source of kind {kind} does not read a file in storage");
         return path.map_or(Ok(()), |_| Err(Error::invalid_field("file_path", reason())));
     }
     let file = sources.storage.find(tenant, path.unwrap_or_default()).await?;
@@ -265,7 +265,7 @@ pub(crate) async fn check_file(
         Some(file) if file.uploaded_by_user_id == caller.user_id => Ok(()),
         _ => Err(Error::invalid_field(
             "file_path",
-            "is no file of yours; upload it first and send the file_path that it answers",
+            "is not one of your files; upload it first and send the file_path of the answer",
         )),
     }
 }
@@ -276,7 +276,7 @@ fn workspace_of(caller: &Caller, access: &Access, wanted: Option<Option<Workspac
     match wanted {
         Some(None) => access.check_organization().map(|()| None),
         Some(wanted) if wanted != current => Err(Error::new(ErrorCode::NotFound)
-            .with_message("There is no such workspace, or your session stands in another one; switch to it first.")),
+            .with_message("There is no such workspace, or your session is in another one; switch to it first.")),
         _ => Ok(current),
     }
 }

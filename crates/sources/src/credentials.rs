@@ -196,7 +196,7 @@ pub async fn update_credentials(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let answer = UpdatedCredentials { data_source_id: id, credentials_updated_at: now, status: row.status };
-    Ok(Reply::ok(answer, "The credentials are replaced."))
+    Ok(Reply::ok(answer, "The credentials were replaced."))
 }
 
 /// Everything that can be known without a connection.
@@ -232,6 +232,6 @@ async fn try_out(
             Err(Error::invalid_field("credentials", format!("{reason}; the old ones are kept")))
         }
         _ => Err(Error::new(ErrorCode::ConnectionError)
-            .with_message(format!("The new credentials could not be tried, so the old ones are kept: {reason}."))),
+            .with_message(format!("The new credentials could not be tested, so the old ones are kept: {reason}."))),
     }
 }

@@ -84,8 +84,8 @@ pub async fn delete_data_source(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = match force {
-        true => "The data source is deleted for good.",
-        false => "The data source is deleted; for thirty days it can be restored.",
+        true => "The data source was deleted for good.",
+        false => "The data source was deleted; it can be restored for thirty days.",
     };
     Ok(Reply::ok(DeletedDataSource { data_source_id: id, deleted_at: now }, message))
 }

@@ -35,5 +35,5 @@ pub async fn get_file_url(
         path.ok_or_else(|| Error::new(ErrorCode::NotFound).with_message("The data source has no file in storage."))?;
     let wanted = LinkRequest { path, ground: Ground::DataSource(id), expires_seconds: lifetime.expires_seconds };
     let link = sources.storage.link(&caller, &origin, wanted).await?;
-    Ok(Reply::ok(link, "Whoever has this link can download the file."))
+    Ok(Reply::ok(link, "Anyone with this link can download the file."))
 }

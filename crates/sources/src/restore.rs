@@ -61,5 +61,5 @@ pub async fn restore_data_source(
         .details(serde_json::json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(row.into(), "The data source is restored."))
+    Ok(Reply::ok(row.into(), "The data source was restored."))
 }

@@ -117,8 +117,8 @@ impl Model {
     pub fn check_enabled(&self) -> Result<()> {
         let state = match self.status {
             Status::Active | Status::Testing | Status::Failed => return Ok(()),
-            Status::Inactive => "is inactive: somebody switched it off",
-            Status::Maintenance => "is under maintenance: somebody switched it off for a while",
+            Status::Inactive => "is inactive: someone switched it off",
+            Status::Maintenance => "is under maintenance: someone switched it off for a while",
         };
         Err(self.unavailable(state))
     }
@@ -170,7 +170,7 @@ pub(crate) async fn hold_unchanged(tx: &Transaction, read: &Model) -> Result<Mod
     let current = live.one(tx.conn()).await?.ok_or_else(|| not_found(read.id))?;
     if current.updated_at != read.updated_at {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("Somebody else has changed the data source meanwhile; read it and try again."));
+            .with_message("Someone else has changed the data source in the meantime; read it again and retry."));
     }
     Ok(current)
 }

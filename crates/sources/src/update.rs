@@ -146,10 +146,10 @@ pub async fn update_data_source(
     let before = sources.find(&access, id).await?;
     let change = Change::of(&sources, &caller, access.tenant(), &before, request).await?;
     if change.fields.is_empty() {
-        return Ok(Reply::ok(before.into(), "The data source was so already."));
+        return Ok(Reply::ok(before.into(), "Nothing had to be changed."));
     }
     let after = change.keep(&sources, &caller, &origin, &before).await?;
-    Ok(Reply::ok(after.into(), "The data source is changed."))
+    Ok(Reply::ok(after.into(), "The data source was changed."))
 }
 
 /// What decides where a connection goes.
@@ -386,7 +386,7 @@ fn fresh(
     if sent.is_none() && string.is_none() {
         return Err(Error::invalid_field(
             "credentials",
-            "are needed again: what is kept was entered for another target and is not sent to this one",
+            "must be entered again: the stored ones were entered for another target and are not sent to this one",
         ));
     }
     let mut fresh = sent.unwrap_or_default();

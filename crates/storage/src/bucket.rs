@@ -116,7 +116,7 @@ pub async fn objects(
     let user_folder = access::folder_of(tenant, caller.user_id);
     let prefix = wanted.prefix.unwrap_or_else(|| user_folder.clone());
     if bucket != BUCKET || !prefix.starts_with(&user_folder) || prefix.split('/').any(|part| part == "..") {
-        return Err(Error::new(ErrorCode::Forbidden).with_message("This lies outside your own folder."));
+        return Err(Error::new(ErrorCode::Forbidden).with_message("This is outside your own folder."));
     }
     let limit = wanted.limit.unwrap_or(MOST);
     // Index: storage_files(object_name), unique; or by the owner, whichever is fewer.

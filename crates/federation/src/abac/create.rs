@@ -96,8 +96,9 @@ pub async fn create_policy(
     guard::check(&federation, &tx, &entered, tenant, &rule).await?;
     // Index: abac_policies(organization_id, priority, id).
     if tenant.find::<Entity>().count(tx.conn()).await? >= MOST_POLICIES {
-        return Err(Error::new(ErrorCode::Conflict)
-            .with_message(format!("An organization has at most {MOST_POLICIES} access policies; delete one first.")));
+        return Err(Error::new(ErrorCode::Conflict).with_message(format!(
+            "An organization can have at most {MOST_POLICIES} access policies; delete one first."
+        )));
     }
     let name = request.name.trim().to_owned();
     let row = ActiveModel {
@@ -124,6 +125,6 @@ pub async fn create_policy(
         .details(json!({"policy": policy}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is added.";
+    let message = "The policy was added.";
     Ok(Reply::created(AbacPolicyAnswer { policy, message }, message))
 }

@@ -46,6 +46,6 @@ pub async fn delete_policy(
         .details(json!({"policy": AbacPolicy::of(row)?}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is removed.";
+    let message = "The policy was removed.";
     Ok(Reply::ok(AbacPolicyDeleted { message }, message))
 }

@@ -213,12 +213,12 @@ impl EvaluateRequest {
         if !is_type {
             return Err(Error::invalid_field(
                 "resource.type",
-                "is what stands before the dot of a permission, as datasource",
+                "must be the part of a permission before the dot, such as datasource",
             ));
         }
         let permission = self.action.parse::<Permission>().ok();
         permission.filter(|permission| permission.resource() == self.resource.kind).ok_or_else(|| {
-            Error::invalid_field("action", "is a permission on the resource's type, as datasource.query")
+            Error::invalid_field("action", "must be a permission on the resource's type, such as datasource.query")
         })
     }
 }
@@ -298,16 +298,16 @@ async fn matched(federation: &Federation, tenant: Tenant, decision: &Decision) -
 
 fn reason(decision: &Decision, granted_by_role: bool, permitted: bool) -> String {
     let text = match (decision.verdict, decision.broken.is_empty()) {
-        (Verdict::Deny, _) if permitted => "A policy denies it, but owners keep their hand on the policies.",
+        (Verdict::Deny, _) if permitted => "A policy denies it, but owners can always manage the policies.",
         (Verdict::Deny, true) => "A policy denies it.",
         (Verdict::Deny, false) => {
-            "A policy cannot be evaluated for this person, as an attribute is of another kind than it compares with; that \
-             counts as a denial."
+            "A policy cannot be evaluated for this person, because an attribute has a different type than the policy \
+             expects; this counts as a denial."
         }
         (Verdict::Allow, _) if permitted => "A policy allows it, and none denies it.",
-        (Verdict::Allow, _) => "A policy allows it, but the scopes of the token do not let it through.",
-        (Verdict::NotApplicable, _) if granted_by_role => "No policy is about it; a role gives it.",
-        (Verdict::NotApplicable, _) => "No policy is about it, and no role gives it.",
+        (Verdict::Allow, _) => "A policy allows it, but the token's scopes do not.",
+        (Verdict::NotApplicable, _) if granted_by_role => "No policy applies to it; a role grants it.",
+        (Verdict::NotApplicable, _) => "No policy applies to it, and no role grants it.",
     };
     text.to_owned()
 }

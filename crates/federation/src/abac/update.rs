@@ -132,6 +132,6 @@ pub async fn update_policy(
         .details(json!({"before": shown_before, "after": policy}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is changed.";
+    let message = "The policy was changed.";
     Ok(Reply::ok(AbacPolicyAnswer { policy, message }, message))
 }

@@ -156,7 +156,7 @@ impl Chosen {
         match u64::try_from(ids.len()).is_ok_and(|asked| asked == count) {
             true => Ok(Self::These(ids)),
             false => {
-                Err(Error::invalid_field("user_ids", "names somebody who is no active member of the organization"))
+                Err(Error::invalid_field("user_ids", "names someone who is not an active member of the organization"))
             }
         }
     }
@@ -195,7 +195,7 @@ async fn remind(
     let members = due.order_by_asc(member::Column::UserId).all(tx.conn()).await?;
     if members.is_empty() && concerned.limit(1).one(tx.conn()).await?.is_some() {
         return Err(Error::new(ErrorCode::RateLimited)
-            .with_message("All of them got this reminder within the last 24 hours.")
+            .with_message("All of them have received this reminder within the last 24 hours.")
             .with_retry_after(std::time::Duration::from_secs(3600)));
     }
     let letter = Letter { kind, organization: row.name, deadline: enforcement.sso_deadline() };

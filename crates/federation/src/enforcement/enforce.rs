@@ -131,8 +131,8 @@ pub async fn enforce(
     let message = match (dry_run, after.enforcement.sso_deadline()) {
         (true, _) => "This is what it would do; nothing was changed.",
         (false, Some(at)) if at <= now => "Single sign-on is required from now on.",
-        (false, Some(_)) => "Single sign-on will be required after the time of grace.",
-        (false, None) => "The enforcement is changed.",
+        (false, Some(_)) => "Single sign-on will be required after the grace period.",
+        (false, None) => "The enforcement settings were changed.",
     };
     let answer = Enforced {
         sso_mode: after.enforcement.sso_mode,
@@ -194,7 +194,7 @@ impl EnforceRequest {
         let effective_at = match self.effective_at {
             Some(at) if at < now - SKEW => return Err(Error::invalid_field("effective_at", "is in the past")),
             Some(at) if at > now + FURTHEST => {
-                return Err(Error::invalid_field("effective_at", "is more than two years ahead"));
+                return Err(Error::invalid_field("effective_at", "is more than two years in the future"));
             }
             Some(at) if is_of_sso => Some(at),
             // What becomes stricter begins now; what is on its way or in force goes on.
@@ -302,8 +302,8 @@ impl Settings {
             if row.security()?.passkey_required {
                 return Err(Error::invalid_field(
                     "sso_mode",
-                    "would shut everybody out: the settings demand a passkey (webauthn_required), and the identity provider opens \
-                     no session by one of this server",
+                    "would lock everyone out: the settings require a passkey (webauthn_required), and a sign-in \
+                     through the identity provider does not use a passkey of this server",
                 ));
             }
             check_ready(tx, tenant, caller).await?;
@@ -320,7 +320,7 @@ impl Settings {
             members.select_only().column(member::Column::UserId).into_tuple().all(tx.conn()).await?;
         if let Some(place) = exempt.iter().position(|user| !members.contains(user)) {
             let field = format!("exempt_user_ids[{place}]");
-            return Err(Error::invalid_field(field, "is no active member of the organization"));
+            return Err(Error::invalid_field(field, "is not an active member of the organization"));
         }
         if !requires {
             return Ok(());
@@ -332,8 +332,8 @@ impl Settings {
             false => Ok(()),
             true => Err(Error::invalid_field(
                 "exempt_user_ids",
-                "names no owner who has a second factor, and a password or a passkey: one must stay able to come in when the \
-                 identity provider is down",
+                "must name an owner who has a second factor and a password or passkey, so that someone can still sign \
+                 in when the identity provider is down",
             )),
         }
     }
@@ -373,8 +373,8 @@ impl Settings {
     /// For people.
     fn told(&self) -> Vec<String> {
         let word = |mode: EnforcementMode| match mode {
-            EnforcementMode::Off => "not asked for",
-            EnforcementMode::Warn => "asked for, and not demanded",
+            EnforcementMode::Off => "not required",
+            EnforcementMode::Warn => "recommended, but not required",
             EnforcementMode::Required => "required",
         };
         let mut told = vec![
@@ -383,7 +383,7 @@ impl Settings {
         ];
         if let Some(at) = self.enforcement.sso_deadline() {
             told.push(format!(
-                "From {} on nobody comes in without the identity provider, except {} exempt.",
+                "From {} on, nobody can sign in without the identity provider. Exempt members: {}.",
                 at.format("%d %B %Y, %H:%M UTC"),
                 self.enforcement.exempt_user_ids.len()
             ));

@@ -127,7 +127,7 @@ pub(super) fn refuse_again(last: DateTime<Utc>, now: DateTime<Utc>) -> Result<()
     let left = last + notice::AGAIN - now;
     match left.to_std() {
         Ok(wait) if !wait.is_zero() => Err(Error::new(ErrorCode::RateLimited)
-            .with_message("This notice went out within the last 24 hours.")
+            .with_message("This notice was already sent within the last 24 hours.")
             .with_retry_after(std::time::Duration::from_secs(wait.as_secs() + 1))),
         _ => Ok(()),
     }

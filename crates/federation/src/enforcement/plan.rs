@@ -181,7 +181,7 @@ async fn blockers(platform: &Platform, tenant: Tenant, has_tested_provider: bool
     // Index: organization_domains(organization_id, domain); there are few.
     let unproved = tenant.find::<domain::Entity>().filter(domain::Column::Status.ne(domain::Status::Verified));
     for row in unproved.order_by_asc(domain::Column::Id).limit(20).all(db).await? {
-        let detail = format!("{} is not verified, so nobody of it is sent to the identity provider.", row.domain);
+        let detail = format!("{} is not verified, so its people are not sent to the identity provider.", row.domain);
         found.push(Blocker { code: "DOMAIN_NOT_VERIFIED", detail });
     }
     let owners = owners(platform, tenant).await?;

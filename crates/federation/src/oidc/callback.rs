@@ -127,13 +127,13 @@ async fn ask(
     let Begun { secrets, redirect_uri } = serde_json::from_value(begun.secrets(federation).await?)?;
     // Before the code goes anywhere: it must be this provider's.
     if at != redirect_uri {
-        return Err(Failure::of("the answer came back to another address than the sign-in named"));
+        return Err(Failure::of("the answer came back to a different address than the sign-in gave"));
     }
     let (client, discovered) = connect(federation, provider, &redirect_uri).await?;
     let issuer = discovered.metadata.issuer().as_str();
     let names_itself = discovered.metadata.additional_metadata().authorization_response_iss_parameter_supported;
     if query.iss.as_deref().map_or(names_itself, |iss| iss != issuer) {
-        return Err(Failure::of("the answer is of another issuer, or does not say of which"));
+        return Err(Failure::of("the answer is from another issuer, or does not name its issuer"));
     }
     if let Some(error) = query.error {
         return Err(Failure::of(&refusal(&error)));

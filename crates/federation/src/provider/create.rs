@@ -118,7 +118,7 @@ pub async fn create_provider(
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
     if tenant.find::<Entity>().count(tx.conn()).await? >= MOST {
-        let message = format!("An organization has at most {MOST} identity providers.");
+        let message = format!("An organization can have at most {MOST} identity providers.");
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
     let of_organization =
@@ -166,6 +166,6 @@ pub async fn create_provider(
         .details(json!({"provider_type": kind, "status": status}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is registered.";
+    let message = "The identity provider was registered.";
     Ok(Reply::created(ProviderAnswer { provider, message }, message))
 }

@@ -54,6 +54,6 @@ pub async fn delete_provider(
         .details(json!({"name": row.name, "provider_type": row.kind, "roles_taken": roles_taken}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is removed.";
+    let message = "The identity provider was removed.";
     Ok(Reply::ok(ProviderDeleted { message }, message))
 }

@@ -76,7 +76,7 @@ pub async fn get_metadata(
     let format = query.format.unwrap_or(usual);
     let metadata = match (provider.kind, format) {
         (Kind::Oidc, MetadataFormat::Xml) => {
-            return Err(Error::invalid_field("format", "must be json: OpenID Connect has no such document as XML"));
+            return Err(Error::invalid_field("format", "must be json: OpenID Connect has no such document in XML"));
         }
         (Kind::Oidc, MetadataFormat::Json) => of_client(&federation, &provider).to_string(),
         (Kind::Saml, MetadataFormat::Json) => {

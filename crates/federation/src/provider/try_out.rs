@@ -81,8 +81,8 @@ pub async fn test_provider(
     let now = platform.clock.now();
     if !has_voucher(platform.db.read(), &provider, now).await? {
         test_results.add(
-            "Whoever last changed what is trusted of this provider is no active member any more, so nobody who administers the \
-             organization comes in by it: an owner saves it once.",
+            "The person who last changed the trusted settings of this provider is no longer an active member, so \
+             administrators cannot sign in through it: an owner must save it once.",
         );
     }
     let succeeded = test_results.errors.is_empty();
@@ -101,7 +101,7 @@ pub async fn test_provider(
         .details(json!({"errors": test_results.errors}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = if succeeded { "Nothing is wrong." } else { "Something is wrong: see the errors." };
+    let message = if succeeded { "No problems were found." } else { "Problems were found: see the errors." };
     Ok(Reply::ok(ProviderTested { test_results, message }, message))
 }
 
@@ -168,10 +168,13 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
         errors.push(format!("The document cannot be used: {}.", failure.text()));
     }
     if metadata.token_endpoint().is_none() {
-        errors.push("The provider has no token endpoint, so it does not know the authorization code flow.".to_owned());
+        errors
+            .push("The provider has no token endpoint, so it does not support the authorization code flow.".to_owned());
     }
     if !metadata.id_token_signing_alg_values_supported().iter().any(is_by_key) {
-        errors.push("The provider signs its ID tokens with no key of which it publishes the public half.".to_owned());
+        errors.push(
+            "The provider does not publish the public half of any key that its ID tokens are signed with.".to_owned(),
+        );
     }
     if metadata.jwks().keys().is_empty() {
         errors.push("The provider publishes no keys, so its ID tokens cannot be checked.".to_owned());
@@ -180,7 +183,7 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
         let is_unknown = |scope: &String| !known.iter().any(|known| known.as_str() == scope);
         let unknown: Vec<String> = provider.scopes().into_iter().filter(is_unknown).collect();
         if !unknown.is_empty() {
-            errors.push(format!("The provider does not know the scopes {}.", unknown.join(", ")));
+            errors.push(format!("The provider does not support the scopes {}.", unknown.join(", ")));
         }
     }
     errors

@@ -125,7 +125,7 @@ pub async fn update_provider(
     if is_another && draft.certificate.is_none() && draft.published_certificates.is_empty() {
         return Err(Error::invalid_field(
             "certificate",
-            "is required where entity_id changes: the old one was another provider's",
+            "is required when entity_id changes: the old one belongs to another provider",
         ));
     }
     let kept = if is_another { Vec::new() } else { before.certificates() };
@@ -171,7 +171,7 @@ pub async fn update_provider(
         .details(json!({"changed": changed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is changed.";
+    let message = "The identity provider was changed.";
     Ok(Reply::ok(ProviderAnswer { provider, message }, message))
 }
 

@@ -110,13 +110,13 @@ async fn judge(
             let secrets = begun.secrets(federation).await?;
             let id = secrets["request_id"].as_str().unwrap_or_default().to_owned();
             if request.as_deref() != Some(id.as_str()) {
-                return Ok(Err(Refusal::rejected("it answers another request than the one of this sign-in")));
+                return Ok(Err(Refusal::rejected("it answers a different request than the one of this sign-in")));
             }
             Some(id)
         }
         None if !provider.allow_idp_initiated => {
             return Ok(Err(Refusal::rejected(
-                "the provider began the sign-in itself, which is not allowed for it (allow_idp_initiated)",
+                "the provider started the sign-in itself, which is not allowed for it (allow_idp_initiated)",
             )));
         }
         None => None,
@@ -136,7 +136,7 @@ async fn judge(
     let tx = platform.db.begin().await?;
     let once = seen::Kind::Assertion;
     if !seen::is_first(&tx, provider.id, once, &said.assertion_id, said.expires_at).await? {
-        return Ok(Err(Refusal::rejected("the assertion was used before")));
+        return Ok(Err(Refusal::rejected("the assertion was already used")));
     }
     tx.commit().await?;
     Ok(mapping::assertion(provider, said))

@@ -273,9 +273,9 @@ pub async fn configure_scim(
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     tx.commit().await?;
     let message = match (&bearer_token, enabled) {
-        (Some(_), _) => "Copy the token now: it is not shown again.",
-        (None, true) => "The configuration is changed.",
-        (None, false) => "SCIM is switched off, and its token has ended.",
+        (Some(_), _) => "Copy the token now: it will not be shown again.",
+        (None, true) => "The configuration was changed.",
+        (None, false) => "SCIM was switched off, and its token no longer works.",
     };
     let answer = ScimConfigured { config, bearer_token, message };
     Ok(if is_new { Reply::created(answer, message) } else { Reply::ok(answer, message) })
@@ -317,7 +317,10 @@ async fn change_token(
 async fn check_role(tx: &Transaction, caller: &Caller, tenant: Tenant, id: RoleId, field: &str) -> Result<()> {
     let role = role::find(tx.conn(), tenant, id).await?;
     if !may_be_given(&role) {
-        return Err(Error::invalid_field(field, "is a role that runs the organization, which no push gives"));
+        return Err(Error::invalid_field(
+            field,
+            "is a role that manages the organization, which provisioning cannot assign",
+        ));
     }
     caller.may_grant(&role.permissions())
 }
@@ -329,10 +332,10 @@ async fn check_mapping(
     mapping: &BTreeMap<String, RoleId>,
 ) -> Result<()> {
     if mapping.len() > MOST_GROUPS {
-        return Err(Error::invalid_field("group_role_mapping", "names at most 1,000 groups"));
+        return Err(Error::invalid_field("group_role_mapping", "must not name more than 1,000 groups"));
     }
     if mapping.keys().any(|name| name.trim().is_empty() || name.chars().count() > 255) {
-        return Err(Error::invalid_field("group_role_mapping", "names groups by 1 to 255 characters"));
+        return Err(Error::invalid_field("group_role_mapping", "must name groups with 1 to 255 characters"));
     }
     let distinct: std::collections::BTreeSet<RoleId> = mapping.values().copied().collect();
     for id in distinct {

@@ -327,7 +327,7 @@ macro_rules! faults {
         impl utoipa::IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
                 faults(&[$(($status, $when)),+, (401, "The bearer token is missing, wrong or expired."),
-                    (429, "Too many requests; wait as long as Retry-After says.")])
+                    (429, "Too many requests; try again later (Retry-After says when).")])
             }
         }
     )+};

@@ -178,7 +178,8 @@ async fn to_test(
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     caller.session()?;
     let tenant = caller.require(Permission::SsoManage)?;
-    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names what is to be tried out"))?;
+    let id =
+        query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "must name the provider to try out"))?;
     let provider = provider::find(federation.platform().db.read(), tenant, id).await?;
     Ok((provider, caller.user_id))
 }
@@ -191,7 +192,9 @@ async fn to_ask_anew(
 ) -> Result<(provider::Model, identity::Model)> {
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     caller.session()?;
-    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names who is to ask anew"))?;
+    let id = query
+        .provider_id
+        .ok_or_else(|| Error::invalid_field("provider_id", "must name the provider to sign in with again"))?;
     let mut vouching = proofs::vouching(federation, &caller).await?.into_iter();
     vouching.find(|(provider, _)| provider.id == id).ok_or_else(|| ErrorCode::SsoNotConfigured.into())
 }

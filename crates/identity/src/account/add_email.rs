@@ -94,5 +94,5 @@ pub async fn add_email(
         .details(serde_json::json!({"email": row.email, "make_primary": becomes_primary}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(row.into(), "The address is added; follow the link in the mail to verify it."))
+    Ok(Reply::created(row.into(), "The address was added; follow the link in the e-mail to verify it."))
 }

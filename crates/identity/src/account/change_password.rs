@@ -80,7 +80,7 @@ pub async fn change_password(
         .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await.map_err(|error| error.or_internally(ErrorCode::ChangePasswordFailed))?;
-    let message = "The password is changed; sign in with it on every device.";
+    let message = "The password was changed; sign in with it on all your devices.";
     Ok(Reply::ok(PasswordSet { message }, message))
 }
 

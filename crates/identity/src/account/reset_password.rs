@@ -101,6 +101,6 @@ pub async fn reset_password(
         .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The password is set; sign in with it.";
+    let message = "The password was set; sign in with it.";
     Ok(Reply::ok(PasswordSet { message }, message))
 }

@@ -196,7 +196,7 @@ pub async fn generate_backup_codes(
         AuditRecord::new(None, origin.actor(user.id()), "mfa.backup_codes_generate").target("user", user.id().0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "Keep the codes in a safe place; the former ones are void.";
+    let message = "Keep the codes in a safe place; earlier ones no longer work.";
     let generated = Generated { total_count: backup_codes.len(), backup_codes, generated_at: now, message };
     Ok(Reply::ok(generated, message))
 }

@@ -97,7 +97,7 @@ pub async fn verify_email_otp(
     setup.sealed_secret = Set(None);
     let backup_codes = super::confirm(&identity, &tx, caller.user_id, setup, session, codes, &origin).await?;
     tx.commit().await?;
-    let message = "Codes by mail are set up.";
+    let message = "Codes by e-mail are set up.";
     Ok(Reply::ok(FactorEnabled { success: true, backup_codes, message }, message))
 }
 
@@ -126,7 +126,7 @@ pub async fn remove_email_otp(
     let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let mfa_enabled = super::remove(&identity, &tx, &user, factor, &origin).await?;
     tx.commit().await?;
-    let message = "Codes by mail are off.";
+    let message = "Codes by e-mail are off.";
     Ok(Reply::ok(EmailOtpRemoved { success: true, mfa_enabled, message }, message))
 }
 

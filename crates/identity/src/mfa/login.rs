@@ -71,14 +71,14 @@ pub async fn mfa_otp_generate(
     let user = live_user(&tx, pending.user_id).await?;
     let factors = super::verified(tx.conn(), user.id()).await?;
     if !factors.iter().any(|factor| factor.kind == request.method) {
-        return Err(Error::invalid_field("method", "is not set up; choose one of those that the login answered"));
+        return Err(Error::invalid_field("method", "is not set up; choose one of those in the answer to the login"));
     }
     let (code, message) = match request.method {
         Kind::Totp => (None, "Enter the code that your authenticator shows."),
         Kind::EmailOtp => {
             if pending.mails >= MAX_MAILS {
                 return Err(Error::new(ErrorCode::RateLimited)
-                    .with_message("Enough codes were mailed for this login; begin it again.")
+                    .with_message("Too many codes were sent for this sign-in; start it again.")
                     .with_retry_after(std::time::Duration::from_secs(600)));
             }
             let by_person = user.id().to_string();

@@ -228,7 +228,7 @@ pub async fn remove_totp_device(
         tx.commit().await
     };
     removed.await.map_err(|error| error.or_internally(ErrorCode::DeviceRemoveError))?;
-    let message = "The authenticator is removed.";
+    let message = "The authenticator was removed.";
     Ok(Reply::ok(TotpRemoved { success: true, message }, message))
 }
 

@@ -128,7 +128,7 @@ pub async fn link_social_account(
     Ok(Reply::created(row.into(), "Connected."))
 }
 
-const ANOTHER: &str = "Another account of this provider is connected; disconnect it first.";
+const ANOTHER: &str = "Another account with this provider is already connected; disconnect it first.";
 
 /// Disconnect a social account
 #[utoipa::path(delete, path = "/api/v1/auth/social-accounts/{provider}", tag = "authentication",

@@ -213,7 +213,7 @@ async fn finish(
     })
 }
 
-const NOT_HERE: &str = "This sign-in was begun to be finished by the application; send it the code and the state.";
+const NOT_HERE: &str = "This sign-in must be finished by the application; send it the code and the state.";
 
 /// What the provider said, as far as it is one of its codes: text from outside is not shown as ours.
 fn refusal(error: &str) -> Error {

@@ -165,13 +165,13 @@ fn may_ask_anew(provider: &Provider, caller: Option<&Caller>) -> Result<UserId> 
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     match provider.config.kind.says_when_it_asked() {
         true => Ok(caller.user_id),
-        false => Err(Error::invalid_field("anew", "this provider does not say when it asked somebody who they are")),
+        false => Err(Error::invalid_field("anew", "this provider does not report when somebody signed in to it")),
     }
 }
 
 fn wish(identity: &Identity, query: UrlQuery, user_id: Option<UserId>) -> Result<Wish> {
     let target = |address: String| {
-        let refused = || Error::invalid_field("redirect_to", "is not an address that this server sends browsers to");
+        let refused = || Error::invalid_field("redirect_to", "is not an address that this server redirects to");
         identity.social.config.target(&address).map(String::from).ok_or_else(refused)
     };
     let redirect_to = query.redirect_to.map(target).transpose()?;

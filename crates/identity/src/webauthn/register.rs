@@ -158,7 +158,7 @@ pub async fn start_registration(
 }
 
 fn too_many() -> String {
-    format!("You have {MOST_PASSKEYS} passkeys, and more are not kept; remove one first.")
+    format!("You already have {MOST_PASSKEYS} passkeys, the most allowed; remove one first.")
 }
 
 /// What authenticators know the account by; made when it is first needed.
@@ -242,7 +242,7 @@ pub async fn complete_registration(
         return Err(Error::new(ErrorCode::RegistrationCompletionFailed).with_message(too_many()));
     }
     let row = kept.insert(tx.conn()).await.map_err(duplicate_is(
-        Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is registered already."),
+        Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is already registered."),
     ))?;
     tx.publish(Event::UserChanged(user.id())).await?;
     mails::send_passkey_changed(&identity, &tx, &user, &row.device_name, true).await?;
@@ -251,7 +251,7 @@ pub async fn complete_registration(
         .details(serde_json::json!({"device_name": row.device_name, "backed_up": row.backed_up}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The passkey is registered.";
+    let message = "The passkey was registered.";
     let registered = RegisteredCredential {
         credential_id: row.id,
         device_name: row.device_name,

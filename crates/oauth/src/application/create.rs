@@ -81,11 +81,12 @@ errors! {
 pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_uris: &[String]) -> Result<()> {
     let has_code = grant_types.contains(&GrantType::AuthorizationCode);
     if has_code && redirect_uris.is_empty() {
-        return Err(Error::invalid_field("redirect_uris", "must name where people are sent back to"));
+        return Err(Error::invalid_field("redirect_uris", "must name at least one address to send people back to"));
     }
     let proved = [GrantType::ClientCredentials, GrantType::TokenExchange];
     if client_type == ClientType::Public && grant_types.iter().any(|grant| proved.contains(grant)) {
-        let reason = "client_credentials and token-exchange need a proof, which a public client does not have";
+        let reason = "client_credentials and token-exchange require authentication, which a public client cannot \
+                      provide";
         return Err(Error::invalid_field("grant_types", reason));
     }
     redirect::check("redirect_uris", redirect_uris)
@@ -131,7 +132,7 @@ pub async fn create(
     }
     if let Some(keys) = &request.jwks {
         if client_type == ClientType::Public {
-            return Err(Error::invalid_field("jwks", "is for confidential clients"));
+            return Err(Error::invalid_field("jwks", "is only for confidential clients"));
         }
         assertion::check(keys)?;
     }
@@ -180,6 +181,6 @@ pub async fn create(
             "grant_types": row.grant_types, "scopes": scopes, "preapproved": row.preapproved}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application is registered. Keep its secret: it is not shown again.";
+    let message = "The application was registered. Keep its secret: it will not be shown again.";
     Ok(Reply::created(CreatedApplication { application: row.into(), client_secret, message }, message))
 }

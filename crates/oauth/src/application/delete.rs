@@ -30,7 +30,7 @@ pub async fn delete(
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let row = super::find(platform.db.read(), tenant, app_id).await?;
     forget(&oauth, &row, origin.actor(caller.user_id)).await?;
-    let message = "The application is deleted, with all of its tokens.";
+    let message = "The application was deleted, with all of its tokens.";
     Ok(Reply::ok(Done { message }, message))
 }
 

@@ -304,7 +304,7 @@ fn answers_for(caller: &Caller, row: &Model, grant_types: &[GrantType]) -> Resul
         return Ok(());
     }
     Err(Error::new(ErrorCode::Forbidden).with_message(
-        "It acts for another administrator: take it over first with take_over, which voids the secrets that it has.",
+        "It acts for another administrator: take it over first with take_over, which invalidates its current secrets.",
     ))
 }
 
@@ -320,11 +320,11 @@ fn check_resources(oauth: &Oauth, resources: &[String]) -> Result<()> {
         let parsed = url::Url::parse(resource);
         let is_good = parsed.is_ok_and(|url| url.has_host() && url.fragment().is_none() && resource.len() <= 2000);
         if !is_good {
-            let reason = "must be an absolute address without a fragment, as https://api.example/";
+            let reason = "must be an absolute address without a fragment, such as https://api.example/";
             return Err(Error::invalid_field(format!("resources[{at}]"), reason));
         }
         if oauth.is_own(resource) {
-            let reason = "is this server itself, for which every application may ask unregistered";
+            let reason = "is this server itself, which every application may ask for without registering it";
             return Err(Error::invalid_field(format!("resources[{at}]"), reason));
         }
     }

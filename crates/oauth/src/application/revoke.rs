@@ -41,6 +41,6 @@ pub async fn revoke(
         .details(json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application is suspended, and all of its tokens are void.";
+    let message = "The application was suspended, and all of its tokens were revoked.";
     Ok(Reply::ok(Done { message }, message))
 }

@@ -101,7 +101,9 @@ pub struct NewSecret {
 fn keeps_secrets(row: &super::Model) -> Result<()> {
     match row.has_secrets() {
         true => Ok(()),
-        false => Err(Error::invalid_field("app_id", "is a client that has no secret: public, or with keys of its own")),
+        false => {
+            Err(Error::invalid_field("app_id", "is a client without secrets: it is public, or has keys of its own"))
+        }
     }
 }
 
@@ -132,7 +134,7 @@ pub async fn regenerate(
         .details(json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is replaced. Keep the new one: it is not shown again.";
+    let message = "The secret was replaced. Keep the new one: it will not be shown again.";
     Ok(Reply::ok(NewSecret { client_secret, message }, message))
 }
 
@@ -169,7 +171,8 @@ pub async fn add(
     let expired = Entity::delete_many().filter(Column::ApplicationId.eq(row.id)).filter(Column::ExpiresAt.lte(now));
     expired.exec(tx.conn()).await?;
     if Entity::find().filter(Column::ApplicationId.eq(row.id)).count(tx.conn()).await? >= MOST {
-        return Err(Error::new(ErrorCode::Conflict).with_message("Five secrets are enough; remove one first."));
+        return Err(Error::new(ErrorCode::Conflict)
+            .with_message("An application can have at most five secrets; remove one first."));
     }
     let expires_at = request.expires_in_days.map(|days| now + Duration::days(i64::from(days)));
     let client_secret = issue(&tx, row.id, expires_at, now).await?;
@@ -180,7 +183,7 @@ pub async fn add(
         .details(json!({"name": row.name, "expires_at": expires_at}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is added. Keep it: it is not shown again.";
+    let message = "The secret was added. Keep it: it will not be shown again.";
     Ok(Reply::created(NewSecret { client_secret, message }, message))
 }
 
@@ -253,6 +256,6 @@ pub async fn remove(
         .details(json!({"name": row.name, "secret": secret}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is removed.";
+    let message = "The secret was removed.";
     Ok(Reply::ok(Done { message }, message))
 }

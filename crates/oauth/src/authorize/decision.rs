@@ -75,7 +75,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
         return Err(Refusal::Page(ErrorCode::OauthInvalidRedirectUri));
     }
     if !request.scope().is_within(&client.scopes) {
-        return Err(tell(OauthError::new(Code::InvalidScope, "The application may not ask for this scope any more.")));
+        return Err(tell(OauthError::new(Code::InvalidScope, "The application may no longer ask for this scope.")));
     }
     let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
     if !approves {

@@ -131,7 +131,7 @@ pub async fn token(
         "refresh_token" => refresh::exchange(&asking, &form).await?,
         "client_credentials" => client_credentials::exchange(&asking, &form).await?,
         exchange::GRANT_TYPE => exchange::exchange(&asking, &form).await?,
-        _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),
+        _ => return Err(OauthError::new(Code::UnsupportedGrantType, "This grant type is not supported.")),
     };
     // Given already: a count that cannot be written down waits.
     if let Err(error) = oauth.access.tally.count(oauth.platform(), client.row.id).await {
@@ -182,7 +182,7 @@ impl Asking<'_> {
 
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
-        let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
+        let gone = || OauthError::new(Code::InvalidGrant, "The person no longer exists.");
         let (user, organization, since) = (grant.user_id, grant.organization_id, Since::Agreed(grant.created_at));
         if !self.oauth.access.has_person(user, organization, since, grant.proofs()).await? {
             return Err(gone());

@@ -62,7 +62,7 @@ where
             }
         })?;
         deserializer.end().map_err(|_| {
-            Error::new(ErrorCode::InvalidRequest).with_message("The request body goes on after the JSON value.")
+            Error::new(ErrorCode::InvalidRequest).with_message("The request body continues after the JSON value.")
         })?;
         validated(value).map(Self)
     }

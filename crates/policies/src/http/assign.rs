@@ -91,7 +91,7 @@ pub async fn assign_policy(
     if let (Some(source), Some(table)) = (reach.data_source_id, &reach.table)
         && table.data_source_id != source
     {
-        return Err(Error::invalid_field("dataset_id", "is of another source than data_source_id"));
+        return Err(Error::invalid_field("dataset_id", "belongs to a different source than data_source_id"));
     }
     check_fit(&policies, tenant, policy, &reach).await?;
 
@@ -116,7 +116,7 @@ pub async fn assign_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, std::slice::from_ref(&row)).await?;
-    Ok(Reply::created(PolicyAssignment::new(row, &names), "The policy is assigned."))
+    Ok(Reply::created(PolicyAssignment::new(row, &names), "The policy was assigned."))
 }
 
 impl AssignPolicyRequest {

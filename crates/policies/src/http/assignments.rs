@@ -128,5 +128,5 @@ pub async fn remove_policy_assignment(
         .details(details);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(RemovedAssignment { policy_id, assignment_id, removed_at: now }, "The assignment is taken away."))
+    Ok(Reply::ok(RemovedAssignment { policy_id, assignment_id, removed_at: now }, "The assignment was removed."))
 }

@@ -128,7 +128,7 @@ pub async fn create_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::created(Policy::new(whole, &names)?, "The policy is created."))
+    Ok(Reply::created(Policy::new(whole, &names)?, "The policy was created."))
 }
 
 impl CreatePolicyRequest {
@@ -151,7 +151,7 @@ impl CreatePolicyRequest {
             return Ok(what.into_iter().chain(who).collect());
         }
         if what.len() * who.len() > MAX_ASSIGNMENTS {
-            let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; make several policies");
+            let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; create several policies");
             return Err(Error::invalid_field("data_source_ids", reason));
         }
         let both = |what: &Reach, who: &Reach| Reach { role_id: who.role_id, user_id: who.user_id, ..what.clone() };

@@ -54,7 +54,7 @@ pub struct PolicyTypeSummary {
     pub policy_type: PolicyType,
     #[schema(examples("Row-level security"))]
     pub name: &'static str,
-    #[schema(examples("Which rows somebody sees."))]
+    #[schema(examples("Which rows people see."))]
     pub description: &'static str,
     #[schema(examples(4))]
     pub total_policies: i64,
@@ -124,10 +124,10 @@ pub async fn get_policy_dashboard(
 
 const fn about(policy_type: PolicyType) -> (&'static str, &'static str) {
     match policy_type {
-        PolicyType::RowLevelSecurity => ("Row-level security", "Which rows somebody sees."),
-        PolicyType::DataMasking => ("Data masking", "What stands in the place of values that somebody may not see."),
-        PolicyType::QueryLimit => ("Query limits", "How many rows, how long and how often somebody may query."),
-        PolicyType::AccessControl => ("Access control", "Which tables and columns somebody may read at all."),
+        PolicyType::RowLevelSecurity => ("Row-level security", "Which rows people see."),
+        PolicyType::DataMasking => ("Data masking", "What replaces values that people may not see."),
+        PolicyType::QueryLimit => ("Query limits", "How many rows, how long and how often people may query."),
+        PolicyType::AccessControl => ("Access control", "Which tables and columns people may read at all."),
     }
 }
 

@@ -85,7 +85,7 @@ pub async fn delete_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let restorable_until = (!for_good).then_some(purge_at);
-    let message = if for_good { "The policy is deleted for good." } else { "The policy is deleted." };
+    let message = if for_good { "The policy was deleted for good." } else { "The policy was deleted." };
     Ok(Reply::ok(DeletedPolicy { policy_id, deleted_at, restorable_until }, message))
 }
 
@@ -123,7 +123,7 @@ pub async fn restore_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy is restored."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy was restored."))
 }
 
 /// Whether a deleted policy can still be restored.

@@ -174,8 +174,8 @@ fn not_blank(text: &str, _: &()) -> garde::Result {
 }
 
 /// Why a query is nothing that a policy could be bound to.
-const NOT_OF_A_QUERY: &str = "cannot be governed: whoever is kept from a query asks the same in other words. Bind the \
-    policy to the sources or the datasets that it reads";
+const NOT_OF_A_QUERY: &str = "cannot be governed: the same question could be asked in other words. Assign the policy \
+                              to the sources or datasets that it reads";
 
 /// The tables that these datasets are; `NOT_FOUND` where one is none any more.
 async fn tables_of(policies: &Policies, tenant: Tenant, datasets: &[DatasetId]) -> Result<Vec<BoundTable>> {

@@ -74,7 +74,7 @@ pub async fn update_policy(
     let change = |before: &Definition| request.applied_to(before);
     let whole = change_policy(&policies, &caller, &origin, policy_id, expected, Change::Updated, change).await?;
     let names = role_names(&policies, caller.tenant()?, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy is changed."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy was changed."))
 }
 
 impl UpdatePolicyRequest {
@@ -140,6 +140,7 @@ pub(super) async fn change_policy(
 }
 
 fn changed_meanwhile(version: i64) -> Error {
-    Error::new(ErrorCode::Conflict)
-        .with_message(format!("Somebody has changed the policy meanwhile: it is version {version} now. Read it again."))
+    Error::new(ErrorCode::Conflict).with_message(format!(
+        "Someone has changed the policy in the meantime: it is now version {version}. Read it again."
+    ))
 }

@@ -114,7 +114,7 @@ pub async fn restore_policy_version(
     let earlier = read(db, tenant, policy, version).await?.definition;
     let whole = change_policy(&policies, &caller, &origin, policy_id, None, Change::Restored, |_| earlier).await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The version holds again."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The version was restored."))
 }
 
 /// A version with what it changed; `NOT_FOUND` for one that there never was.

@@ -170,7 +170,7 @@ pub async fn cancel_query(
     let tenant = caller.require(Permission::DataSourceQuery)?;
     let run = find(&engine, &caller, tenant, id).await?;
     if run.status != RunStatus::Running {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The query has ended already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The query has already ended."));
     }
     let tx = engine.platform.db.begin().await?;
     tx.publish(Event::QueryCancelled(id)).await?;

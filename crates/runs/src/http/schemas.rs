@@ -150,7 +150,7 @@ pub async fn get_schemas(
     }
     let message = match last_discovered_at {
         Some(_) => "What is known of the data source.",
-        None => "The data source was not discovered yet.",
+        None => "The data source has not been discovered yet.",
     };
     Ok(Reply::ok(Schemas { data_source_id: id, schemas, last_discovered_at, pagination }, message))
 }

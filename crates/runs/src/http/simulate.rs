@@ -252,7 +252,7 @@ async fn apply(
     let missing = |field: &'static str| {
         move |error: Error| match error.code {
             ErrorCode::NotFound => {
-                error.with_details(vec![FieldError::new(field, "names nothing in your organization")])
+                error.with_details(vec![FieldError::new(field, "does not exist in your organization")])
             }
             _ => error,
         }
@@ -274,8 +274,8 @@ async fn apply(
 
 fn no_such_table() -> Error {
     Error::new(ErrorCode::NotFound)
-        .with_message("The source has no such table; where it is new, discover the schema again.")
-        .with_details(vec![FieldError::new("table", "names no table of the source")])
+        .with_message("The source has no such table; if it is new, discover the schema again.")
+        .with_details(vec![FieldError::new("table", "is not a table of the source")])
 }
 
 /// A sample that is being taken.
@@ -297,14 +297,14 @@ impl Comparison<'_> {
         rows: u64,
     ) -> Result<Result<SampleComparison, &'static str>> {
         let ([before], [after]) = (before, after) else {
-            return Ok(Err("a sample is taken of one table: name it in table"));
+            return Ok(Err("a sample can only be taken of one table: name it in table"));
         };
         if !self.caller.may(Permission::DataSourceQuery) {
             return Ok(Err("you may not query data sources yourself"));
         }
         let catalogue = self.engine.catalogue(self.caller, self.tenant, vec![self.source.clone()]).await?;
         let Some(own) = catalogue.tables.iter().find(|table| table.name == before.name) else {
-            return Ok(Err("the table is gone"));
+            return Ok(Err("the table no longer exists"));
         };
         for theirs in [before, after] {
             if theirs.decision.is_allowed()

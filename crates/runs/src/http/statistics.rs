@@ -165,7 +165,7 @@ pub async fn get_statistics(
         sampled_at: sampled.at,
         columns_left_out: left_out.iter().map(|column| column.name.clone()).collect(),
     };
-    Ok(Reply::ok(statistics, "What is in the columns."))
+    Ok(Reply::ok(statistics, "Statistics of the columns."))
 }
 
 impl Wanted {
@@ -191,7 +191,6 @@ impl ColumnStatistics {
 
 /// A table that a policy closes is not there, as in `schemas`.
 fn no_such_table() -> Error {
-    Error::new(ErrorCode::NotFound).with_message(
-        "The source has no such table, or you may not see it; where it is new, discover the schema again.",
-    )
+    Error::new(ErrorCode::NotFound)
+        .with_message("The source has no such table, or you may not see it; if it is new, discover the schema again.")
 }

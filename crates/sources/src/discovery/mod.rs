@@ -92,7 +92,7 @@ pub async fn discover_schema(
     if !options.refresh.unwrap_or(false)
         && let Some(kept) = kept(&sources, access.tenant(), &source, options.schema_name.as_deref()).await?
     {
-        return Ok(Reply::ok(kept, "The schema was known; refresh=true reads it again."));
+        return Ok(Reply::ok(kept, "The schema was already known; refresh=true reads it again."));
     }
     let only = options.schema_name.as_deref();
     let discovery = discover(&sources, access.tenant(), &source, only, Origin::Manual).await?;

@@ -68,7 +68,7 @@ pub async fn presign(
     let (file, reach) = storage.reach(&caller, &name).await?;
     storage.check_bytes(Reader::of(&caller)?, &file, reach).await?;
     let link = storage.make_link(&caller, &origin, &file, Ground::Folder, lifetime.expires_seconds).await?;
-    Ok(Reply::ok(link, "Whoever has this link can download the file."))
+    Ok(Reply::ok(link, "Anyone with this link can download the file."))
 }
 
 impl Storage {

@@ -59,17 +59,18 @@ pub async fn delete(
     let tenant = caller.require(Permission::StorageDelete)?;
     let (file, reach) = storage.reach(&caller, &name).await?;
     if reach != Reach::Own && !caller.may(Permission::StorageManage) {
-        return Err(Error::new(ErrorCode::Forbidden)
-            .with_message("A file that is shared with you is read; its owner or an administrator deletes it."));
+        return Err(Error::new(ErrorCode::Forbidden).with_message(
+            "You can only read a file that is shared with you; its owner or an administrator can delete it.",
+        ));
     }
     let sources = storage.sources_of(tenant, &file).await?;
     if !sources.is_empty() && wanted.force != Some(true) {
         return Err(Error::new(ErrorCode::Conflict).with_message(
-            "A data source reads this file and would fail without it; send force=true to delete it all the same.",
+            "A data source reads this file and would fail without it; send force=true to delete it anyway.",
         ));
     }
     storage.remove(tenant, &file, &sources, origin.actor(caller.user_id)).await?;
-    Ok(Reply::ok(DeletedFile { object_name: file.object_name }, "The file is deleted."))
+    Ok(Reply::ok(DeletedFile { object_name: file.object_name }, "The file was deleted."))
 }
 
 impl Storage {

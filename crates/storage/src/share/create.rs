@@ -58,7 +58,7 @@ pub async fn create(
     let own = tenant.find::<Entity>().filter(Column::OwnerUserId.eq(caller.user_id));
     if own.count(tx.conn()).await? >= MOST {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("You share 200 folders already; share one that holds several, or take some back."));
+            .with_message("You already share 200 folders; share one that contains several, or stop sharing some."));
     }
     let share = ActiveModel {
         organization_id: Set(tenant.organization_id()),
@@ -69,14 +69,14 @@ pub async fn create(
         ..Default::default()
     };
     let share = share.insert(tx.conn()).await.map_err(duplicate_is(
-        Error::new(ErrorCode::Conflict).with_message("The folder is shared with this workspace already."),
+        Error::new(ErrorCode::Conflict).with_message("The folder is already shared with this workspace."),
     ))?;
     let record = AuditRecord::new(Some(share.organization_id), origin.actor(caller.user_id), "folder.share")
         .target("folder_share", share.id)
         .details(json!({"prefix": share.prefix, "workspace_id": share.workspace_id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(share.into(), "The folder is shared."))
+    Ok(Reply::created(share.into(), "The folder was shared."))
 }
 
 impl Storage {

@@ -126,7 +126,7 @@ impl Receiver {
             let room = u64::try_from(self.upload.size_bytes - self.end).map_err(Error::internal)?;
             if (buffer.len() + chunk.len()) as u64 > room {
                 return Err(Error::new(ErrorCode::RequestEntityTooLarge)
-                    .with_message("This is more than the Upload-Length that the upload began with."));
+                    .with_message("This is more than the Upload-Length that the upload started with."));
             }
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&chunk);
@@ -210,8 +210,9 @@ impl Receiver {
 }
 
 fn elsewhere() -> Error {
-    Error::new(ErrorCode::Conflict)
-        .with_message("The upload stands elsewhere; ask with HEAD for its Upload-Offset and go on from there.")
+    Error::new(ErrorCode::Conflict).with_message(
+        "The upload is at a different offset; ask for its Upload-Offset with HEAD and continue from there.",
+    )
 }
 
 /// What a client says that the bytes add up to.

@@ -27,7 +27,9 @@ pub async fn terminate(
     let tenant = caller.require(Permission::StorageWrite)?;
     let upload = storage.upload_of(&caller, tenant, id).await?;
     if !storage.end_upload(&upload, origin.actor(caller.user_id)).await? {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The upload is a file by now; delete it as one."));
+        return Err(
+            Error::new(ErrorCode::Conflict).with_message("The upload is already a file; delete the file instead.")
+        );
     }
     storage.clear_upload(&upload).await?;
     Ok(NoContent)

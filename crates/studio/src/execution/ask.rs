@@ -176,12 +176,12 @@ const LONGEST_THREAD: usize = 20;
 async fn thread_of(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Vec<Turn>> {
     let run = super::find_own(studio, caller, tenant, id).await?;
     if run.status != prompt::Status::Completed {
-        let message = "The run that the question goes on from has not been completed.";
+        let message = "The run that this question follows up on has not been completed.";
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
     let mut thread: Vec<Turn> = prompt::read_or_empty(run.thread.as_ref())?;
     if thread.len() >= LONGEST_THREAD {
-        let reason = format!("goes on from more than {LONGEST_THREAD} questions; ask the whole question anew");
+        let reason = format!("follows up on more than {LONGEST_THREAD} questions; ask the whole question again");
         return Err(Error::invalid_field("follows_execution_id", reason));
     }
     thread.push(Turn { question: run.prompt_text, sql: run.generated_query_text });

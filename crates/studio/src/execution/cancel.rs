@@ -47,7 +47,7 @@ pub async fn cancel_execution(
         .exec(tx.conn())
         .await?;
     if asked.rows_affected == 0 {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The run has ended already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run has already ended."));
     }
     tx.publish(Event::ExecutionCancelled(id)).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "prompt.cancel")

@@ -70,7 +70,7 @@ pub async fn clarify_execution(
     let run = super::find_own(&studio, &caller, tenant, id).await?;
     let asked: Option<Clarification> = run.clarification.as_ref().map(read).transpose()?;
     let Some(asked) = asked else {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The run asks nothing."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run is not waiting for an answer."));
     };
     let Some(choice) = asked.choices.iter().find(|choice| choice.label == request.choice) else {
         return Err(Error::invalid_field("choice", format!("must be one of {}", asked.options().join(", "))));

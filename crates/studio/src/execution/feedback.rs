@@ -118,5 +118,5 @@ pub async fn give_feedback(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let given = GivenFeedback { execution_id: id, verdict: request.verdict, verified_pair_id: pair };
-    Ok(Reply::ok(given, "Thank you; it is on record."))
+    Ok(Reply::ok(given, "Thank you; your feedback was recorded."))
 }

@@ -87,7 +87,7 @@ pub async fn save_execution(
         .exec(tx.conn())
         .await?;
     if linked.rows_affected == 0 {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The question of the run is saved already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The question of this run is already saved."));
     }
     prompt::sources::link(&tx, saved.id, &ids).await?;
     versions::record(&tx, platform, None, &saved, versions::Change::Saved, caller.user_id).await?;
@@ -95,5 +95,5 @@ pub async fn save_execution(
     let record = AuditRecord::new(Some(saved.organization_id), actor, "prompt.save").target("prompt", saved.id);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(PromptSummary::new(&saved)?, "The question is saved."))
+    Ok(Reply::created(PromptSummary::new(&saved)?, "The question was saved."))
 }

@@ -47,7 +47,7 @@ pub async fn replace_glossary(
     let mut seen = BTreeSet::new();
     for (index, term) in request.terms.iter().enumerate() {
         if !seen.insert(term.term.trim().to_lowercase()) {
-            return Err(Error::invalid_field(format!("terms[{index}].term"), "is there twice"));
+            return Err(Error::invalid_field(format!("terms[{index}].term"), "appears twice"));
         }
     }
     let platform = &studio.engine.platform;

@@ -40,5 +40,5 @@ pub async fn restore_prompt(
         audit::record(&tx, &platform.clock, record).await?;
         tx.commit().await?;
     }
-    Ok(Reply::ok(PromptSummary::new(&prompt)?, "The question is back."))
+    Ok(Reply::ok(PromptSummary::new(&prompt)?, "The question was restored."))
 }

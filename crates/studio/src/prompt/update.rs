@@ -82,7 +82,7 @@ pub async fn update_prompt(
             return Err(Error::invalid_field("metadata", format!("is larger than {LARGEST_METADATA} bytes")));
         }
         if text.contains("\\u0000") {
-            return Err(Error::invalid_field("metadata", "has a zero byte in it"));
+            return Err(Error::invalid_field("metadata", "contains a zero byte"));
         }
         row.metadata = Set(Some(metadata));
         changed.push("metadata");

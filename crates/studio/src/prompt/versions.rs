@@ -266,5 +266,5 @@ pub async fn restore_prompt_version(
     let latest = of_prompt().order_by_desc(Column::Version).limit(2).all(tx.conn()).await?;
     tx.commit().await?;
     let now = latest.first().ok_or(ErrorCode::NotFound)?;
-    Ok(Reply::ok(PromptVersion::new(now, latest.get(1))?, "The version holds again."))
+    Ok(Reply::ok(PromptVersion::new(now, latest.get(1))?, "The version was restored."))
 }

@@ -72,7 +72,7 @@ pub async fn create_schedule(
     // Index: prompt_schedules(organization_id, id).
     if tenant.find::<Entity>().filter(here).count(tx.conn()).await? >= MOST {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message(format!("The workspace has {MOST} schedules already; delete one first.")));
+            .with_message(format!("The workspace already has {MOST} schedules; delete one first.")));
     }
     let mut row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
@@ -104,5 +104,5 @@ pub async fn create_schedule(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let schedule = PromptSchedule { webhook_secret, ..PromptSchedule::new(row)? };
-    Ok(Reply::created(schedule, "The question is scheduled."))
+    Ok(Reply::created(schedule, "The question was scheduled."))
 }

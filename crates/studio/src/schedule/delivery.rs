@@ -151,7 +151,7 @@ async fn recipients(studio: &Studio, prompt: &prompt::Model, wanted: Vec<UserId>
     for (at, id) in wanted.iter().enumerate() {
         if may_see(studio, prompt, *id).await?.is_none() {
             let field = format!("delivery.mail_to_user_ids[{at}]");
-            return Err(Error::invalid_field(field, "is no member who may see the question"));
+            return Err(Error::invalid_field(field, "is not a member who may see the question"));
         }
     }
     Ok(distinct.into_iter().collect())
@@ -197,7 +197,7 @@ fn destination(studio: &Studio, url: &str) -> Result<Destination> {
     let invalid = |reason: String| Error::invalid_field("delivery.webhook_url", reason);
     let url: Url = url.parse().map_err(|_| invalid("must be an http or https address".to_owned()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("must have no user and no password in it".to_owned()));
+        return Err(invalid("must not contain a user or a password".to_owned()));
     }
     studio.engine.platform.outbound.check_url(&url).map_err(|blocked| invalid(blocked.to_string()))?;
     Ok(Destination { url, secret: Key::new_secret(&mut rand::rng()).expose().to_owned() })

@@ -237,7 +237,8 @@ fn check_is_owner(caller: &Caller, schedule: &Model) -> Result<()> {
     caller.session()?;
     match schedule.owner_user_id == caller.user_id {
         true => Ok(()),
-        false => Err(Error::new(ErrorCode::Forbidden)
-            .with_message("A schedule runs as its owner, who alone changes it; you may pause or delete it.")),
+        false => Err(Error::new(ErrorCode::Forbidden).with_message(
+            "A schedule runs as its owner, and only the owner can change it; you may pause or delete it.",
+        )),
     }
 }

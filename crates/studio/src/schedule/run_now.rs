@@ -42,7 +42,7 @@ pub async fn run_schedule(
     // It may have been left to somebody else meanwhile.
     super::check_is_owner(&caller, &schedule)?;
     if job::is_under_way(tx.conn(), id, now).await? {
-        return Err(Error::new(ErrorCode::Conflict).with_message("A run of the schedule is under way."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The schedule is already running."));
     }
     platform.limits.check(&RUNS, &caller.user_id.to_string())?;
     let run = job::enqueue(&tx, platform, &schedule, now, true).await?;
@@ -52,5 +52,5 @@ pub async fn run_schedule(
             .details(serde_json::json!({"run_id": run.id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::accepted(ScheduledRun::new(run, Vec::new(), true), "The schedule runs."))
+    Ok(Reply::accepted(ScheduledRun::new(run, Vec::new(), true), "The schedule is running."))
 }

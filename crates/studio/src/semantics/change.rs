@@ -28,7 +28,7 @@ pub async fn change_semantics(
 ) -> Result<Reply<SemanticEntry>> {
     let (tenant, row) = super::find(&studio, &caller, id).await?;
     if row.kind != request.definition.kind() {
-        return Err(Error::invalid_field("definition.kind", "must be what it was; make another entry"));
+        return Err(Error::invalid_field("definition.kind", "cannot be changed; create another entry"));
     }
     super::check(&studio, &caller, tenant, &request.definition).await?;
     let platform = &studio.engine.platform;
@@ -37,10 +37,9 @@ pub async fn change_semantics(
     row.name = Set(request.definition.identity());
     row.definition = Set(serde_json::json!(request.definition));
     row.updated_at = Set(platform.clock.now());
-    let row = row
-        .update(tx.conn())
-        .await
-        .map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message("There is another entry of that name.")))?;
+    let row = row.update(tx.conn()).await.map_err(duplicate_is(
+        Error::new(ErrorCode::Conflict).with_message("There is another entry with that name."),
+    ))?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.semantics_change")
         .target("semantic_entry", id)

@@ -38,5 +38,5 @@ pub async fn confirm_semantics(
         .details(serde_json::json!({"definition": row.definition}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(SemanticEntry::new(row)?, "The entry is confirmed."))
+    Ok(Reply::ok(SemanticEntry::new(row)?, "The entry was confirmed."))
 }

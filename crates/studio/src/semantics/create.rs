@@ -57,5 +57,5 @@ pub async fn create_semantics(
         .details(serde_json::json!({"definition": request.definition}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(SemanticEntry::new(row)?, "It is part of the semantic layer."))
+    Ok(Reply::created(SemanticEntry::new(row)?, "It is now part of the semantic layer."))
 }

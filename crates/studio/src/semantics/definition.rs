@@ -175,9 +175,7 @@ impl Definition {
             Self::Join(_) | Self::Description(_) => None,
         };
         match named {
-            Some((field, name)) if !name.chars().any(char::is_alphanumeric) => {
-                Err(wrong(field, "must have a word in it"))
-            }
+            Some((field, name)) if !name.chars().any(char::is_alphanumeric) => Err(wrong(field, "must contain a word")),
             _ => Ok(()),
         }
     }

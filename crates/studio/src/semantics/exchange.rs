@@ -172,7 +172,7 @@ fn parse(document: &str) -> Result<Document> {
     serde_saphyr::from_str(document).map_err(|error| {
         let text = error.to_string();
         let reason: Cow<'_, str> = text.lines().next().unwrap_or_default().into();
-        Error::invalid_field("document", format!("is no YAML of this form: {reason}"))
+        Error::invalid_field("document", format!("is not YAML of this form: {reason}"))
     })
 }
 

@@ -102,7 +102,7 @@ pub async fn propose_semantics(
         .details(serde_json::json!({"proposed": proposed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(ProposedSemantics { proposed }, "What was found is proposed."))
+    Ok(Reply::ok(ProposedSemantics { proposed }, "The joins that were found are proposed."))
 }
 
 /// The SQL of questions that were answered last. Of it only joins are told, of columns that whoever looks may see.

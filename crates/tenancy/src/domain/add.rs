@@ -49,7 +49,7 @@ pub async fn add(
     organization::lock(&tx, tenant).await?;
     let row = claim(&tx, tenant, domain, platform.clock.now()).await?;
     if count(&tx, tenant).await? > MOST {
-        let message = format!("An organization has at most {MOST} domains.");
+        let message = format!("An organization can have at most {MOST} domains.");
         return Err(Error::new(ErrorCode::PlanLimitReached).with_message(message));
     }
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "domain.add")
@@ -57,6 +57,6 @@ pub async fn add(
         .details(json!({"domain": row.domain}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is claimed; publish the record and verify it.";
+    let message = "The domain was added; publish its record, then verify it.";
     Ok(Reply::created(DomainAnswer { domain: row.into(), message }, message))
 }

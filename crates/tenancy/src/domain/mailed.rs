@@ -136,15 +136,15 @@ pub async fn mail_domain_code(
 }
 
 fn letter(domain: &str, organization: &str, by: &str, code: &Token) -> MailTemplate {
-    MailTemplate::new(format!("A code to prove {domain}"))
+    MailTemplate::new(format!("Your code to verify {domain}"))
         .paragraph(format!(
-            "{by} says that {domain} belongs to the organization {organization}. Whoever enters this code there proves it: the \
-             organization decides from then on how people with addresses of the domain sign in."
+            "{by} says that {domain} belongs to the organization {organization}. Whoever enters this code there \
+             confirms it: from then on, the organization decides how people with addresses in the domain sign in."
         ))
         .paragraph(format!("The code is {}", code.expose()))
         .footer(format!(
-            "If you do not know {by}, give the code to nobody: without it nothing happens. You get this mail because you run \
-             {domain}."
+            "If you do not know {by}, do not give the code to anyone: nothing happens without it. You are receiving \
+             this e-mail because you administer {domain}."
         ))
 }
 

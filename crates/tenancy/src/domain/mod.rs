@@ -229,12 +229,12 @@ fn refusal(domain: &str) -> Option<&'static str> {
     }
     // `co.uk`, `github.io`: what stands below belongs to others.
     if psl::domain_str(domain).is_none() {
-        return Some("is a public suffix, below which everybody can have a name");
+        return Some("is a public suffix, under which anyone can register a name");
     }
     MAIL_PROVIDERS
         .split(' ')
         .any(|provider| provider == domain)
-        .then_some("belongs to a mail provider, whose addresses everybody can have")
+        .then_some("belongs to an e-mail provider that gives addresses to anyone")
 }
 
 /// The organization's domain; `DOMAIN_NOT_FOUND` for every other.

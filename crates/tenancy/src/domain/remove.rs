@@ -47,6 +47,6 @@ pub async fn remove(
         .details(json!({"domain": row.domain, "status": row.status}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is given up.";
+    let message = "The domain was removed.";
     Ok(Reply::ok(RemovedDomain { domain_id, message }, message))
 }

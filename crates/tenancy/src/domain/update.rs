@@ -57,7 +57,7 @@ pub async fn update(
         Deed::Welcome(&role.permissions()).allow(&caller)?;
     }
     if row.auto_join == request.auto_join {
-        let message = "The domain is as it was.";
+        let message = "Nothing had to be changed.";
         return Ok(Reply::ok(DomainAnswer { domain: row.into(), message }, message));
     }
     let mut row = row.into_active_model();
@@ -68,6 +68,6 @@ pub async fn update(
         .details(json!({"domain": row.domain, "auto_join": row.auto_join}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is changed.";
+    let message = "The domain was changed.";
     Ok(Reply::ok(DomainAnswer { domain: row.into(), message }, message))
 }

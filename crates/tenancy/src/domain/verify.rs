@@ -65,7 +65,7 @@ pub async fn verify(
     platform.limits.check(&VERIFICATIONS, &org_id.to_string())?;
     let is_published = claim.is_published(&platform.outbound).await.map_err(|error| {
         Error::new(ErrorCode::ServiceUnavailable)
-            .with_message("The name servers of the domain gave no answer; try again shortly.")
+            .with_message("The domain's name servers did not answer; try again shortly.")
             .with_source(error)
     })?;
     // Before anything is said of who else has it: that is for who has proved it.
@@ -147,7 +147,8 @@ async fn make_way(platform: &Platform, tx: &Transaction, claim: &Model, evidence
         return Ok(());
     }
     let why = format!(
-        "Another organization has published the DNS record that proves {}, which counts for more than a mail.",
+        "Another organization has published the DNS record that verifies {}, which counts for more than a code by \
+         e-mail.",
         held.domain
     );
     lapse::tell_owners(platform, tx, Tenant::on_behalf_of(held.organization_id), &held, &why).await?;

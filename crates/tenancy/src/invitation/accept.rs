@@ -172,6 +172,6 @@ fn answer(found: &Named) -> Result<Reply<AcceptedInvitation>> {
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
         return Err(ErrorCode::InvitationStale.into());
     };
-    let message = "You are a member now.";
+    let message = "You are now a member.";
     Ok(Reply::ok(AcceptedInvitation { organization: found.organization(), workspace, role, message }, message))
 }

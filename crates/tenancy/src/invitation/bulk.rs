@@ -148,7 +148,7 @@ pub async fn invite_all(
         .collect();
     let invited_count = results.iter().filter(|result| result.status == InvitationOutcome::Invited).count();
     let failed_count = results.len() - invited_count;
-    let message = "Each invitation was judged for itself.";
+    let message = "Each invitation was processed; see the results.";
     Ok(Reply::ok(BulkInvited { results, invited_count, failed_count, message }, message))
 }
 
@@ -236,7 +236,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Row>> {
     let rows: Vec<Row> = rows.into_iter().map(row).collect();
     match rows.len() {
         1..=MOST => Ok(rows),
-        _ => Err(Error::invalid_field("invitations", "must be 1 to 100 rows")),
+        _ => Err(Error::invalid_field("invitations", "must have 1 to 100 rows")),
     }
 }
 

@@ -356,7 +356,7 @@ fn pending_of(tenant: Tenant, addresses: Expr) -> Select<Entity> {
 
 fn not_vouched_for() -> Error {
     Error::new(ErrorCode::InvitationStale)
-        .with_message("Whoever invited you cannot let you in any more; ask for a new invitation.")
+        .with_message("The person who invited you may no longer do so; ask for a new invitation.")
 }
 
 /// Whether the address is one of the person's, and proved.

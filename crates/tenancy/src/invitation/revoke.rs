@@ -58,6 +58,6 @@ pub async fn revoke(
         AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.revoke").target("invitation", id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The invitation is withdrawn.";
+    let message = "The invitation was withdrawn.";
     Ok(Reply::ok(RevokedInvitation { invitation_id: id, message }, message))
 }

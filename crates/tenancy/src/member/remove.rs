@@ -70,7 +70,7 @@ pub async fn remove(
         .details(serde_json::json!({"transfer_to": removal.transfer_to}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The member is removed.";
+    let message = "The member was removed.";
     Ok(Reply::ok(RemovedMember { removed: true, message }, message))
 }
 

@@ -281,7 +281,7 @@ async fn page(
     let platform = &tenancy.identity.platform;
     let limit = query.limit.unwrap_or(100);
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
-    let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
+    let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor from an earlier page"))?;
     let db = platform.db.read();
     let when = happened.span(db, tenant).await?;
     let asked = Asked::new(db, tenant, query, happened, when).await?;
@@ -311,7 +311,7 @@ async fn export(
     let platform = &tenancy.identity.platform;
     for (field, given) in [("cursor", query.cursor.is_some()), ("limit", query.limit.is_some())] {
         if given {
-            return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
+            return Err(Error::invalid_field(field, "cannot be combined with an export, which has no pages"));
         }
     }
     let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,

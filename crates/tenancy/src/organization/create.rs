@@ -94,7 +94,7 @@ pub struct CreatedAdministrator {
 
 errors! { pub CreateErrors: InvalidRequest, WeakPassword, ProofRequired, RoleNotFound, OrgExists, IdempotencyConflict, SettingManagedElsewhere, ValidationError, RateLimited; }
 
-const CREATED: &str = "The organization is created.";
+const CREATED: &str = "The organization was created.";
 const SCOPE: &str = "organizations.create";
 
 /// Sign up an organization with its first workspace and its first administrator

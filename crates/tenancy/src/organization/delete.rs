@@ -80,7 +80,7 @@ pub async fn delete(
         AuditRecord::new(Some(id), origin.actor(caller.user_id), "organization.delete").target("organization", id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The organization is deleted.";
+    let message = "The organization was deleted.";
     let deleted = DeletedOrganization { organization_id: id, deleted_at: now, purge_at: now + RESTORE, message };
     Ok(Reply::ok(deleted, message))
 }

@@ -147,7 +147,7 @@ impl OauthAppCreation {
             Self::Nobody => {
                 caller.require(Permission::OauthAppManage)?;
                 Err(Error::new(ErrorCode::Forbidden).with_message(
-                    "The settings of the organization (oauth_app_creation) let nobody register applications.",
+                    "The settings of the organization (oauth_app_creation) do not let anyone register applications.",
                 ))
             }
         }
@@ -155,7 +155,7 @@ impl OauthAppCreation {
 }
 
 fn always(value: &bool, (): &()) -> garde::Result {
-    value.then_some(()).ok_or_else(|| garde::Error::new("is asked of everybody on this server"))
+    value.then_some(()).ok_or_else(|| garde::Error::new("is required of everyone on this server"))
 }
 
 fn never(value: &Option<u16>, (): &()) -> garde::Result {
@@ -194,7 +194,7 @@ impl Intake {
         let domains = &self.allowed_email_domains;
         match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(&domain)) {
             true => Ok(()),
-            false => Err(Error::invalid_field("email", "is of a domain that the organization does not invite")),
+            false => Err(Error::invalid_field("email", "belongs to a domain that the organization does not invite")),
         }
     }
 
@@ -386,7 +386,7 @@ pub async fn update_settings(
     let before = whole(tx.conn(), &row).await?;
     let after = before.patched(&patch)?;
     if after == before {
-        let message = "The settings are as they were.";
+        let message = "Nothing had to be changed.";
         return Ok(Reply::ok(answer(&row, before, message), message));
     }
     if after.default_role_id != before.default_role_id {
@@ -407,7 +407,7 @@ pub async fn update_settings(
         .details(changes(&before, &after, row.settings_version)?);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The settings are changed.";
+    let message = "The settings were changed.";
     Ok(Reply::ok(answer(&row, after, message), message))
 }
 
@@ -495,7 +495,7 @@ async fn write(
 fn refuse_managed(patch: &Map<String, Value>) -> Result<()> {
     match patch.contains_key("sso_required") {
         true => Err(Error::new(ErrorCode::SettingManagedElsewhere)
-            .with_message("Single sign-on is required with its own operation, which tries it out first.")),
+            .with_message("Single sign-on is made mandatory with an operation of its own, which tests it first.")),
         false => Ok(()),
     }
 }
@@ -528,7 +528,7 @@ fn refuse_locking_out(ip: Option<IpAddr>, after: &OrganizationSettings) -> Resul
     if networks.is_empty() || networks.iter().any(is_inside) {
         return Ok(());
     }
-    Err(Error::invalid_field("settings.allowed_networks", "would shut you out: your own address is in none of them"))
+    Err(Error::invalid_field("settings.allowed_networks", "would lock you out: your own address is in none of them"))
 }
 
 /// A session that the identity provider opened has no passkey to show, and one that a passkey opened is not the provider's: where
@@ -537,8 +537,8 @@ fn refuse_what_nobody_has(before: &OrganizationSettings, after: &OrganizationSet
     match after.sso_required && after.webauthn_required && !before.webauthn_required {
         true => Err(Error::invalid_field(
             "settings.webauthn_required",
-            "would shut everybody out: single sign-on is required, and the identity provider opens no session by a passkey of \
-             this server",
+            "would lock everyone out: single sign-on is required, and a sign-in through the identity provider does not \
+             use a passkey of this server",
         )),
         false => Ok(()),
     }

@@ -92,7 +92,7 @@ pub async fn update(
             "after": {"name": after.name, "domain": after.domain}}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The organization is changed.";
+    let message = "The organization was changed.";
     let organization = UpdatedOrganization { id: after.id, name: after.name, domain: after.domain };
     Ok(Reply::ok(UpdatedOrganizationAnswer { organization, message }, message))
 }

@@ -38,7 +38,7 @@ pub struct RoleAssigned {
 
 errors! { pub AssignErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, UserNotFound, WorkspaceNotFound, RoleAlreadyAssigned, Conflict, ValidationError; }
 
-pub(super) const ASSIGNED: &str = "The role is assigned.";
+pub(super) const ASSIGNED: &str = "The role was assigned.";
 
 /// Give a role to a member, organization-wide or in one workspace
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/assignments", tag = "roles", request_body = AssignRoleRequest,

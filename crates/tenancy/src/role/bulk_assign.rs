@@ -100,7 +100,7 @@ pub async fn bulk_assign_roles(
     }
     let total_count = results.len();
     let succeeded = results.iter().filter(|result| result.success).count();
-    let message = "Each operation was tried; the results tell what became of it.";
+    let message = "Each operation was processed; see the results.";
     let assigned = BulkAssigned { results, total_count, succeeded, failed: total_count - succeeded, message };
     Ok(Reply::ok(assigned, message))
 }

@@ -25,7 +25,7 @@ pub struct PermissionInfo {
     pub name: &'static str,
     #[schema(examples("datasource"))]
     pub category: &'static str,
-    #[schema(examples("Query data sources, under the policies."))]
+    #[schema(examples("Query data sources, subject to the policies."))]
     pub description: &'static str,
 }
 

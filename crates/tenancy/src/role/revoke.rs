@@ -26,7 +26,7 @@ pub struct RoleRevoked {
 
 errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, AssignmentNotFound, LastOwner, LastAdmin; }
 
-pub(super) const REVOKED: &str = "The role is taken away.";
+pub(super) const REVOKED: &str = "The role was revoked.";
 
 /// Take a role away from a member
 #[utoipa::path(delete, path = "/api/v1/roles/{role_id}/assignments/{assignment_id}", tag = "roles",

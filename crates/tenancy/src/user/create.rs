@@ -81,7 +81,7 @@ pub async fn create_user(
     if request.password.is_some() {
         return Err(Error::invalid_field(
             "password",
-            "people choose theirs themselves; leave it out, a link is mailed",
+            "people choose their own; leave it out, and a link is sent to them",
         ));
     }
     let email = email_address::normalise(&request.email, "email")?;

@@ -66,7 +66,7 @@ pub async fn delete_user(
     if erase {
         member::require_sole(&tx, user_id).await.map_err(|_| {
             Error::new(ErrorCode::Conflict).with_message(
-                "The account belongs to another organization too; it can be removed here, but not erased.",
+                "The account also belongs to another organization; it can be removed here, but not erased.",
             )
         })?;
     }
@@ -85,6 +85,6 @@ pub async fn delete_user(
     records.push(record);
     audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
-    let message = "The user is removed.";
+    let message = "The user was removed.";
     Ok(Reply::ok(UserDeleted { message }, message))
 }

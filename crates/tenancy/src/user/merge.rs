@@ -112,7 +112,7 @@ pub async fn merge_users(
     require_everywhere(&tenancy, &caller, &of_source, &of_target).await?;
     if target.account.disabled_at.is_some() {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("The account that would be kept is closed, and everything would go with it."));
+            .with_message("The account that would be kept is closed, and everything would be deleted with it."));
     }
 
     let (mut moved, mut conflicts) = (Moved::default(), Vec::new());
@@ -172,10 +172,10 @@ pub async fn merge_users(
     let user = detail(tx.conn(), target_id, within, now).await?;
     audit::record_all(&tx, &platform.clock, records).await?;
     let message = match request.dry_run {
-        Some(true) => "Nothing was changed; this is what would be.",
+        Some(true) => "Nothing was changed; this is what would happen.",
         _ => {
             tx.commit().await?;
-            "The accounts are merged."
+            "The accounts were merged."
         }
     };
     Ok(Reply::ok(MergedUsers { user, merged_user_id: source_id, moved, conflicts, message }, message))

@@ -138,7 +138,7 @@ pub async fn bulk_update_status(
     let tenant = caller.require(Permission::UserSuspend)?;
     let mut seen = std::collections::BTreeSet::new();
     if let Some(index) = request.user_ids.iter().position(|id| !seen.insert(*id)) {
-        return Err(Error::invalid_field(format!("user_ids[{index}]"), "is there twice"));
+        return Err(Error::invalid_field(format!("user_ids[{index}]"), "appears twice"));
     }
     let change = Change { tenant, status: request.status, reason: request.reason.as_deref() };
     let mut results = Vec::new();
@@ -155,7 +155,7 @@ pub async fn bulk_update_status(
         });
     }
     let succeeded = results.iter().filter(|result| result.success).count();
-    let message = "What became of each user.";
+    let message = "The result for each user.";
     let (total_count, failed) = (results.len(), results.len() - succeeded);
     Ok(Reply::ok(BulkStatusAnswer { results, total_count, succeeded, failed, message }, message))
 }

@@ -102,7 +102,7 @@ pub async fn update_user(
         .details(json!({"changed": changed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The user is changed.";
+    let message = "The user was changed.";
     let user = UpdatedUser { id: user_id, display_name: account.display_name, updated_at: account.updated_at };
     Ok(Reply::ok(UpdatedUserAnswer { user, message }, message))
 }

@@ -111,7 +111,7 @@ pub async fn clone_workspace(
     );
     audit::record(&tx, clock, record).await?;
     tx.commit().await?;
-    let message = "The workspace is copied.";
+    let message = "The workspace was copied.";
     let workspace = Workspace::of(platform.db.read(), tenant, copy).await?;
     Ok(Reply::ok(WorkspaceAnswer { workspace, message }, message))
 }

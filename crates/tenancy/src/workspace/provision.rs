@@ -88,7 +88,7 @@ pub struct ProvisionMember {
 
 fn each_person_once(members: &[ProvisionMember], (): &()) -> garde::Result {
     let people: BTreeSet<UserId> = members.iter().map(|member| member.user_id).collect();
-    if people.len() == members.len() { Ok(()) } else { Err(garde::Error::new("names somebody more than once")) }
+    if people.len() == members.len() { Ok(()) } else { Err(garde::Error::new("names someone more than once")) }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -166,13 +166,13 @@ pub async fn provision_workspaces(
     let count = |wanted: ProvisionStatus| results.iter().filter(|result| result.status == wanted).count();
     let (created_count, failed_count) = (count(ProvisionStatus::Created), count(ProvisionStatus::Failed));
     let message = match request.dry_run {
-        true => "This is what would happen; nothing did.",
+        true => "This is what would happen; nothing was changed.",
         false => {
             if created_count > 0 {
                 tx.publish(Event::OrganizationChanged(tenant.id())).await?;
             }
             tx.commit().await?;
-            "The workspaces are provisioned."
+            "The workspaces were provisioned."
         }
     };
     Ok(Reply::ok(ProvisionAnswer { results, created_count, failed_count, message }, message))

@@ -340,7 +340,7 @@ pub async fn update_workspace_settings(
 ) -> Result<Reply<WorkspaceSettingsAnswer>> {
     let changes = Changes { settings: Some(request.settings), ..Changes::of("workspace.update_settings") };
     let (tenant, workspace) = update::apply(&tenancy, &caller, &origin, None, workspace_id, changes).await?;
-    let message = "The settings are changed.";
+    let message = "The settings were changed.";
     let db = tenancy.identity.platform.db.read();
     Ok(Reply::ok(WorkspaceSettingsAnswer::of(db, tenant, &workspace, message).await?, message))
 }

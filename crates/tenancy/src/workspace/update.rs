@@ -95,7 +95,7 @@ pub async fn update_workspace(
 }
 
 async fn answer(tenancy: &Tenancy, (tenant, row): (Tenant, Model)) -> Result<Reply<WorkspaceAnswer>> {
-    let message = "The workspace is changed.";
+    let message = "The workspace was changed.";
     let workspace = Workspace::of(tenancy.identity.platform.db.read(), tenant, row).await?;
     Ok(Reply::ok(WorkspaceAnswer { workspace, message }, message))
 }

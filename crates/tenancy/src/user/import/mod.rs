@@ -191,7 +191,7 @@ pub struct ImportProgress {
     /// Rows that failed, in their order and at most a thousand; those behind them are asked for with `errors_after`.
     pub errors: Vec<ImportRowError>,
     /// Why an import failed as a whole; what it had worked off stays done.
-    #[schema(examples("Whoever started the import may not add people any more."))]
+    #[schema(examples("The person who started the import may no longer add people."))]
     pub failure: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,

@@ -80,6 +80,6 @@ pub async fn add_workspace_member(
     let given = grant.give(&tx, &actor, &platform.clock).await?;
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
-    let message = "The member is added to the workspace.";
+    let message = "The member was added to the workspace.";
     Ok(Reply::created(WorkspaceMemberAnswer { member, message }, message))
 }

@@ -148,7 +148,7 @@ impl OwnAdmin {
         match !self.had_one || has_admin(tx, self.tenant, self.workspace).await? {
             true => Ok(()),
             false => Err(Error::new(ErrorCode::LastAdmin)
-                .with_message("The workspace would be left without an Admin; make somebody else one first.")),
+                .with_message("The workspace would be left without an Admin; make someone else an Admin first.")),
         }
     }
 }

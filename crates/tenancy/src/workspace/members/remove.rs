@@ -54,6 +54,6 @@ pub async fn remove_workspace_member(
     }
     own_admin.require_after(&tx).await?;
     tx.commit().await?;
-    let message = "The member is taken out of the workspace.";
+    let message = "The member was removed from the workspace.";
     Ok(Reply::ok(RemovedWorkspaceMember { removed: true, message }, message))
 }

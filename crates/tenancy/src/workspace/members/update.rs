@@ -70,6 +70,6 @@ pub async fn update_workspace_member(
     own_admin.require_after(&tx).await?;
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
-    let message = "The role is changed.";
+    let message = "The role was changed.";
     Ok(Reply::ok(WorkspaceMemberAnswer { member, message }, message))
 }
