@@ -320,7 +320,7 @@ pub struct Done {
     pub success: bool,
 }
 
-/// Decline to trust the device
+/// Decline trusting the device
 #[utoipa::path(post, path = "/api/v1/devices/skip", tag = "devices", request_body = ActivationRequest,
     responses((status = 200, description = "The activation token is used up", body = Envelope<Done>), SkipErrors))]
 pub async fn skip_device(
@@ -427,7 +427,7 @@ pub async fn forget_in_organization(tx: &Transaction, user_id: UserId, organizat
     Ok(())
 }
 
-/// Take the trust away from a device
+/// Stop trusting a device
 #[utoipa::path(delete, path = "/api/v1/devices/{device_id}", tag = "devices",
     params(("device_id" = DeviceId, Path, description = "From the list of devices")),
     responses((status = 200, description = "Trusted no more; the sessions that stood on it have ended", body = Envelope<Done>), RevokeErrors))]

@@ -236,7 +236,7 @@ errors! {
     pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, TokenNotFound;
 }
 
-/// Make a token of one's own
+/// Create a token of your own
 #[utoipa::path(post, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", request_body = CreateTokenRequest,
     responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]
 pub async fn create_token(
@@ -388,7 +388,7 @@ pub struct Tokens {
     pub message: &'static str,
 }
 
-/// List one's own tokens
+/// List your own tokens
 #[utoipa::path(get, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", params(TokensQuery, PageQuery),
     responses((status = 200, description = "Without their values, the newest first; what is revoked is left out", body = Envelope<Tokens>), ListErrors))]
 pub async fn list_tokens(
@@ -426,7 +426,7 @@ pub struct UpdateTokenRequest {
     pub scopes: Option<Vec<Scope>>,
 }
 
-/// Change the name or the scopes of one's own token
+/// Change the name or the scopes of your own token
 #[utoipa::path(patch, path = "/api/v1/auth/tokens/{token_id}", tag = "personal_access_tokens", request_body = UpdateTokenRequest,
     params(("token_id" = TokenId, Path, description = "From the list of tokens")),
     responses((status = 200, description = "The token as it is now", body = Envelope<PersonalAccessToken>), UpdateErrors))]
@@ -471,7 +471,7 @@ pub struct RevokedToken {
     pub message: &'static str,
 }
 
-/// Revoke one's own token
+/// Revoke your own token
 #[utoipa::path(delete, path = "/api/v1/auth/tokens/{token_id}", tag = "personal_access_tokens",
     params(("token_id" = TokenId, Path, description = "From the list of tokens")),
     responses((status = 200, description = "Dead, at once and for good", body = Envelope<RevokedToken>), RevokeErrors))]

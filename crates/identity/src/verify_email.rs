@@ -61,7 +61,7 @@ errors! {
     pub ResendErrors: InvalidRequest, ValidationError, RateLimited;
 }
 
-/// Verify an e-mail address with the token from the mail
+/// Verify an e-mail address with the token from the e-mail
 #[utoipa::path(post, path = "/api/v1/auth/verify-email", tag = "authentication", request_body = VerifyEmailRequest, security(()),
     responses((status = 200, description = "Verified; signed in where it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
 pub async fn verify_email(
@@ -209,7 +209,7 @@ pub struct Resent {
 
 const GENERIC: &str = "If the address is waiting to be verified, an e-mail is on its way.";
 
-/// Send the verification mail once more
+/// Send the verification e-mail again
 #[utoipa::path(post, path = "/api/v1/auth/resend-verification", tag = "authentication", request_body = ResendRequest, security(()),
     responses((status = 200, description = "The same answer whether or not the address is known", body = Envelope<Resent>), ResendErrors))]
 pub async fn resend_verification(

@@ -61,7 +61,7 @@ errors! {
     pub DisconnectErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ApplicationNotFound;
 }
 
-/// List the applications that one lets act for oneself
+/// List the applications that act for you
 #[utoipa::path(get, path = "/api/v1/oauth/connected-applications", tag = "oauth2", params(PageQuery),
     responses((status = 200, description = "In all of one's organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
 pub async fn list(
@@ -128,7 +128,7 @@ pub async fn list(
     Ok(Reply::ok(ConnectedApplications { applications, total }, "The applications that act for you."))
 }
 
-/// End what one lets an application do
+/// Disconnect an application that acts for you
 #[utoipa::path(delete, path = "/api/v1/oauth/connected-applications/{app_id}", tag = "oauth2",
     params(("app_id" = OauthApplicationId, Path, description = "From the list of connected applications")),
     responses((status = 200, description = "Its tokens are void at once, and it has to ask again", body = Envelope<Done>), DisconnectErrors))]

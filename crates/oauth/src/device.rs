@@ -90,7 +90,7 @@ pub struct DeviceAnswer {
     pub interval: i64,
 }
 
-/// Begin the sign-in of a device
+/// Start the sign-in of a device
 #[utoipa::path(post, path = "/oauth/device_authorization", tag = "oauth2", security(()),
     request_body(content = DeviceRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The codes", body = DeviceAnswer),

@@ -73,7 +73,7 @@ pub struct Introspection {
     pub act: Option<Actor>,
 }
 
-/// Say what a token is good for
+/// Introspect a token
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth2", security(()),
     request_body(content = IntrospectRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "What it says, or that it is not good", body = Introspection),

@@ -167,7 +167,7 @@ pub struct PolicyRequest {
     pub client_documents: Option<bool>,
 }
 
-/// Say what members may allow applications
+/// Set what members may allow applications
 #[utoipa::path(put, path = "/api/v1/organizations/{org_id}/oauth-policy", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = PolicyRequest,
     responses((status = 200, description = "The policy; it holds for what is agreed to from now on", body = Envelope<Policy>), PutErrors))]

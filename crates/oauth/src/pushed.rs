@@ -42,7 +42,7 @@ pub struct PushedRequest {
     pub expires_in: i64,
 }
 
-/// Send an authorization request beforehand
+/// Push an authorization request
 #[utoipa::path(post, path = "/oauth/par", tag = "oauth2", security(()),
     request_body(content = String, content_type = "application/x-www-form-urlencoded",
         description = "The parameters of `/oauth/authorize`, and the client's proof"),

@@ -215,7 +215,7 @@ async fn own(oauth: &Oauth, headers: &HeaderMap) -> Result<Model> {
     found.filter(|row| row.status == Status::Active).ok_or_else(unknown)
 }
 
-/// Read how a program is registered
+/// Read a program's registration
 #[utoipa::path(get, path = "/oauth/registration", tag = "oauth2",
     responses((status = 200, description = "The program whose registration token came", body = ClientInformation),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]
@@ -224,7 +224,7 @@ pub async fn read(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ClientInformation::of(&oauth, &row))))
 }
 
-/// Change how a program is registered
+/// Change a program's registration
 #[utoipa::path(put, path = "/oauth/registration", tag = "oauth2", request_body = ClientMetadata,
     responses((status = 200, description = "As it is registered now; what was left out is as in a new one", body = ClientInformation),
         (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: no program registers itself any more", body = OauthErrorBody),
@@ -269,7 +269,7 @@ pub async fn update(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ClientInformation::of(&oauth, &row))))
 }
 
-/// Take a program's registration back
+/// Delete a program's registration
 #[utoipa::path(delete, path = "/oauth/registration", tag = "oauth2",
     responses((status = 204, description = "Gone, with all of its tokens"),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]

@@ -41,7 +41,7 @@ pub struct DeletedDataSource {
 
 errors! { pub DeleteErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError; }
 
-/// Remove a data source, softly unless forced
+/// Delete a data source, for thirty days or for good
 #[utoipa::path(delete, path = "/api/v1/data-sources/{data_source_id}", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "Deleted; its connections are closed", body = Envelope<DeletedDataSource>), DeleteErrors))]

@@ -15,7 +15,7 @@ use crate::{Sources, access::Access};
 
 errors! { pub FileUrlErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, DataSourceUnavailable, ValidationError, InternalError; }
 
-/// Make a link to the file behind a data source
+/// Create a link to the file behind a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/file-url", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Lifetime),
     responses((status = 200, description = "The link; POLICY_DENIED for whoever sees only a part of the source",

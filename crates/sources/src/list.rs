@@ -53,7 +53,7 @@ pub enum SortBy {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Page through the data sources that one reaches
+/// List the data sources that you can access
 #[utoipa::path(get, path = "/api/v1/data-sources", tag = "data_sources", params(PageQuery, Filter),
     responses((status = 200, description = "The page", body = Envelope<Page<DataSourceListItem>>), ListErrors))]
 pub async fn list(

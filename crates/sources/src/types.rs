@@ -80,7 +80,7 @@ pub struct SourceVerification {
 
 errors! { pub TypesErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// List every kind of data source, with its form
+/// List all kinds of data sources, with their forms
 #[utoipa::path(get, path = "/api/v1/data-sources/types", tag = "data_sources",
     responses((status = 200, description = "All kinds, available or not", body = Envelope<DataSourceTypes>), TypesErrors))]
 pub async fn list_types(State(sources): State<Sources>, SignedIn(caller): SignedIn) -> Result<Reply<DataSourceTypes>> {

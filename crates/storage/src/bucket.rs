@@ -42,7 +42,7 @@ errors! {
     pub ObjectsErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError;
 }
 
-/// List the buckets that the object listing takes
+/// List the buckets that can be listed
 #[utoipa::path(get, path = "/api/v1/storage/buckets", tag = "storage",
     responses((status = 200, description = "The one bucket, with the caller's folder", body = Envelope<StorageBuckets>), BucketsErrors))]
 pub async fn buckets(SignedIn(caller): SignedIn) -> Result<Reply<StorageBuckets>> {

@@ -89,7 +89,7 @@ pub struct StoragePagination {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through files: one's own, shared ones, or all
+/// List files: your own, shared ones, or all
 #[utoipa::path(get, path = "/api/v1/storage/files", tag = "storage", params(PageQuery, Filter),
     responses((status = 200, description = "Newest first", body = Envelope<StorageFiles>), ListErrors))]
 pub async fn list(

@@ -41,7 +41,7 @@ const STEP: i64 = 8 * 1024 * 1024;
 
 errors! { pub UploadErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, RequestEntityTooLarge, UnsupportedMediaType, ValidationError, InternalError; }
 
-/// Upload one file as a form
+/// Upload a file as a form
 #[utoipa::path(post, path = "/api/v1/storage/upload", tag = "storage",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "Stored", body = Envelope<Uploaded>), UploadErrors))]

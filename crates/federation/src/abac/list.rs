@@ -46,7 +46,7 @@ pub struct AbacPolicies {
 
 errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ValidationError; }
 
-/// List the organization's attribute-based policies in full
+/// List the organization's attribute-based policies
 #[utoipa::path(get, path = "/api/v1/sso/abac/policies", tag = "sso", params(PoliciesQuery),
     responses((status = 200, description = "By priority, the highest first", body = Envelope<AbacPolicies>), ListErrors))]
 pub async fn list_policies(

@@ -58,7 +58,7 @@ pub struct NotificationsSent {
 
 errors! { pub NotifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound, ValidationError, RateLimited; }
 
-/// Send one kind of notice to the members whom it concerns
+/// Send a kind of notice to the members it concerns
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/notifications/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), NotificationQuery),
     responses((status = 200, description = "The mails are on their way", body = Envelope<NotificationsSent>), NotifyErrors))]

@@ -99,7 +99,7 @@ pub struct PendingUser {
 
 errors! { pub PlanErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound, ValidationError; }
 
-/// Show how ready the members are for required single sign-on and second factors, and the steps left
+/// Show how ready members are for required single sign-on and second factors, and the remaining steps
 #[utoipa::path(get, path = "/api/v1/sso/enforcement/migration-plan/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), PlanQuery, PageQuery),
     responses((status = 200, description = "Where the members stand now", body = Envelope<MigrationPlan>), PlanErrors))]

@@ -38,7 +38,7 @@ pub struct EnforcementStatus {
 
 errors! { pub StatusErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound; }
 
-/// Show what an organization enforces of single sign-on and second factors, and the progress
+/// Show what an organization enforces for single sign-on and second factors, and its progress
 #[utoipa::path(get, path = "/api/v1/sso/enforcement/status/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 200, description = "The settings now in force", body = Envelope<EnforcementStatus>), StatusErrors))]

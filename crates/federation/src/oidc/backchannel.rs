@@ -69,7 +69,7 @@ impl LogoutClaims {
 
 errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavailable; }
 
-/// Take the OpenID provider's word that a session is over
+/// Handle a back-channel logout from the OpenID provider
 #[utoipa::path(post, path = "/api/v1/sso/oidc/backchannel-logout/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = BackchannelLogoutForm, content_type = "application/x-www-form-urlencoded"),

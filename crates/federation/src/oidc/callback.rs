@@ -42,7 +42,7 @@ pub struct CallbackQuery {
 
 errors! { pub CallbackErrors: SsoStateInvalid, OidcTokenRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ValidationError, RateLimited, IdpUnavailable; }
 
-/// Take the OpenID provider's answer and end the sign-in
+/// Handle the OpenID provider's answer, and finish the sign-in
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback", tag = "sso", security(()), params(CallbackQuery),
     responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
         CallbackErrors))]
@@ -56,7 +56,7 @@ pub async fn oidc_callback(
     come_back(&federation, query, at, &origin, &headers).await
 }
 
-/// The same for providers that do not name themselves in their answers
+/// Handle the answer of an OpenID provider that does not name itself in it
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"), CallbackQuery),
     responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
@@ -72,7 +72,7 @@ pub async fn oidc_callback_of_organization(
     come_back(&federation, query, at, &origin, &headers).await
 }
 
-/// Take the answer of a second OpenID provider of an organization that does not name itself
+/// Handle the answer of an organization's second OpenID provider that does not name itself in it
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}/{provider_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"),
         ("provider_id" = SsoProviderId, Path, description = "The provider"), CallbackQuery),

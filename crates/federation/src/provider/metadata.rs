@@ -54,7 +54,7 @@ pub struct MetadataAnswer {
 
 errors! { pub MetadataErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, ValidationError; }
 
-/// Give the metadata of this service to load into the identity provider
+/// Get this service's metadata, to load into the identity provider
 #[utoipa::path(get, path = "/api/v1/sso/metadata", tag = "sso", params(MetadataQuery),
     responses((status = 200, description = "In an envelope; bare XML where `Accept` asks for application/samlmetadata+xml",
         content((Envelope<MetadataAnswer> = "application/json"), (String = "application/samlmetadata+xml"))), MetadataErrors))]

@@ -62,7 +62,7 @@ errors! {
     pub UnlinkErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, UserNotFound;
 }
 
-/// List who is linked to whom at an identity provider
+/// List the accounts linked at an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/providers/{provider_id}/identities", tag = "sso",
     params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in"), PageQuery),
     responses((status = 200, description = "In the order of their subjects", body = Envelope<Page<SsoIdentity>>), ListErrors))]

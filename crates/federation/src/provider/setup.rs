@@ -71,7 +71,7 @@ pub struct SsoSetup {
 
 errors! { pub SetupErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, NotFound; }
 
-/// Show what to enter where, to connect an identity provider
+/// Show what to enter where to connect an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/setup/{vendor}", tag = "sso",
     params(("vendor" = SsoVendor, Path, description = "Whose product the provider is")),
     responses((status = 200, description = "The values and the steps", body = Envelope<SsoSetup>), SetupErrors))]

@@ -46,7 +46,7 @@ pub struct SamlResponseForm {
 
 errors! { pub AcsErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ProviderNotFound, RateLimited; }
 
-/// Take the SAML provider's answer and end the sign-in
+/// Handle the SAML provider's answer, and finish the sign-in
 #[utoipa::path(post, path = "/api/v1/sso/saml/acs/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider whose page posts it")),
     request_body(content = SamlResponseForm, content_type = "application/x-www-form-urlencoded"),

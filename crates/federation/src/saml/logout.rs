@@ -95,7 +95,7 @@ pub struct SamlLoggedOut {
 
 errors! { pub SloErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, ProviderNotFound, RateLimited; }
 
-/// Take a logout message that the provider sends by redirect
+/// Handle a logout message that the provider sends by redirect
 #[utoipa::path(get, path = "/api/v1/sso/saml/slo/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider"),
         ("SAMLRequest" = Option<String>, Query, description = "A LogoutRequest, deflated, in base64; or"),
@@ -124,7 +124,7 @@ pub async fn saml_logout(
     take(&federation, id, message, &origin).await
 }
 
-/// Take a logout message that the provider's page posts
+/// Handle a logout message that the provider's page posts
 #[utoipa::path(post, path = "/api/v1/sso/saml/slo/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = SamlLogoutForm, content_type = "application/x-www-form-urlencoded"),

@@ -355,7 +355,7 @@ pub(super) async fn find(db: &impl ConnectionTrait, tenant: Tenant, provider: Op
     found.ok_or_else(|| ErrorCode::ScimNotConfigured.into())
 }
 
-/// Show the SCIM configuration and how provisioning is doing
+/// Show the SCIM configuration and the state of provisioning
 #[utoipa::path(get, path = "/api/v1/sso/scim/config", tag = "sso", params(ScimConfigQuery),
     responses((status = 200, description = "As it stands; without the token", body = Envelope<ScimConfigAnswer>), GetErrors))]
 pub async fn get_scim_config(

@@ -31,14 +31,14 @@ pub fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(get_group, replace_group, patch_group, delete_group))
 }
 
-/// List or look up the organization's users
+/// List or search the organization's users
 #[utoipa::path(get, path = "/scim/v2/Users", tag = "scim", params(ListParameters),
     responses((status = 200, description = "A page, in the order of their ids where no other is asked for", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
 async fn list_users(provisioner: Provisioner, search: Search) -> Result<Answer> {
     list::users(&provisioner, &search).await
 }
 
-/// Look up users by a body instead of a query
+/// Search users with a request body
 #[utoipa::path(post, path = "/scim/v2/Users/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
 async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
@@ -89,7 +89,7 @@ async fn replace_user(
     Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
-/// Change single attributes of a user
+/// Change individual attributes of a user
 #[utoipa::path(patch, path = "/scim/v2/Users/{user_id}", tag = "scim",
     params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
     request_body(content = ScimPatch, content_type = "application/scim+json"),
@@ -106,7 +106,7 @@ async fn patch_user(
     Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
-/// Take a user out of the organization
+/// Remove a user from the organization
 #[utoipa::path(delete, path = "/scim/v2/Users/{user_id}", tag = "scim",
     params(("user_id" = String, Path, description = "The id that SCIM answered")),
     responses((status = 204, description = "Out; the account and its other organizations stay, and a later create brings the member back"), DeleteFaults))]
@@ -122,21 +122,21 @@ async fn list_groups(provisioner: Provisioner, search: Search) -> Result<Answer>
     list::groups(&provisioner, &search).await
 }
 
-/// Look up groups by a body instead of a query
+/// Search groups with a request body
 #[utoipa::path(post, path = "/scim/v2/Groups/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
 async fn search_groups(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     list::groups(&provisioner, &Search::of_body(&body)?).await
 }
 
-/// Look up users and groups together
+/// List users and groups together
 #[utoipa::path(post, path = "/scim/v2/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page: users, then groups", body = ScimDefinitions, content_type = "application/scim+json"), ListFaults))]
 async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     list::everything(&provisioner, &Search::of_body(&body)?).await
 }
 
-/// Make a group
+/// Create a group
 #[utoipa::path(post, path = "/scim/v2/Groups", tag = "scim", params(ProjectionParameters),
     request_body(content = ScimGroup, content_type = "application/scim+json"),
     responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
@@ -193,7 +193,7 @@ async fn replace_group(
     Ok(shown_group(&provisioner, &projection, changed).await?.answer(StatusCode::OK))
 }
 
-/// Change a group's name, or who is in it
+/// Change a group's name or members
 #[utoipa::path(patch, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
     params(("scim_group_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
     request_body(content = ScimPatch, content_type = "application/scim+json"),

@@ -70,7 +70,7 @@ pub struct SsoUser {
 
 errors! { pub ExchangeErrors: InvalidRequest, InvalidCode, UserDisabled, SsoUserNotAllowed, ValidationError, RateLimited; }
 
-/// Swap the one-time code of a sign-in for the tokens of its session
+/// Exchange the one-time code of a sign-in for the tokens of its session
 #[utoipa::path(post, path = "/api/v1/sso/token", tag = "sso", request_body = SsoTokenRequest, security(()),
     params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),

@@ -35,7 +35,7 @@ pub struct SsoLogout {
 
 errors! { pub LogoutErrors: InvalidRequest, InvalidRedirectUri, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
-/// End the session, and say where to sign out at the identity provider
+/// End the session, and get the address to sign out at the identity provider
 #[utoipa::path(post, path = "/api/v1/sso/logout", tag = "sso", request_body = SsoLogoutRequest,
     responses((status = 200, description = "The session has ended", body = Envelope<SsoLogout>), LogoutErrors))]
 pub async fn logout(

@@ -52,7 +52,7 @@ pub struct VouchingProvider {
 
 errors! { pub WaysErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified; }
 
-/// List the ways in which one can prove anew who one is
+/// List the ways to confirm who you are
 #[utoipa::path(get, path = "/api/v1/auth/proofs", tag = "authentication",
     responses((status = 200, description = "All that would be taken; nothing where only another sign-in helps", body = Envelope<WaysToProve>), WaysErrors))]
 pub async fn ways_to_prove(

@@ -101,7 +101,7 @@ pub struct SsoLogin {
 
 errors! { pub LoginErrors: InvalidRedirectUri, Unauthorized, TokenExpired, Forbidden, SsoNotConfigured, ProviderNotFound, ValidationError, RateLimited, IdpUnavailable; }
 
-/// Begin a sign-in with the identity provider of an organization
+/// Start a sign-in with an organization's identity provider
 #[utoipa::path(get, path = "/api/v1/sso/login", tag = "sso", security((), ("bearer" = [])), params(LoginQuery),
     responses((status = 200, description = "With `response_mode=json`: the provider's address, and a cookie for the way back", body = Envelope<SsoLogin>),
         (status = 302, description = "To the provider, with a cookie for the way back"), LoginErrors))]

@@ -40,7 +40,7 @@ pub struct AddEmailRequest {
 
 errors! { pub AddEmailErrors: InvalidRequest, Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, EmailTaken, ValidationError, RateLimited; }
 
-/// Add a further e-mail address to one's account
+/// Add another e-mail address to your account
 #[utoipa::path(post, path = "/api/v1/auth/me/emails", tag = "authentication", request_body = AddEmailRequest,
     responses((status = 201, description = "Added; a link to verify it is on its way", body = Envelope<EmailOfUser>), AddEmailErrors))]
 pub async fn add_email(

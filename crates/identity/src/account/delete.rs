@@ -48,7 +48,7 @@ pub struct DeleteRequest {
 
 errors! { pub DeleteErrors: InvalidCurrentPassword, InvalidRequest, Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, LastAdmin, ValidationError, RateLimited; }
 
-/// Close one's own account
+/// Close your own account
 #[utoipa::path(delete, path = "/api/v1/auth/me", tag = "authentication", request_body = DeleteRequest,
     responses((status = 204, description = "Closed; it can be restored for thirty days"), DeleteErrors))]
 pub async fn delete_me(

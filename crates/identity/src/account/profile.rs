@@ -49,7 +49,7 @@ pub struct UpdatedProfile {
 
 errors! { pub UpdateProfileErrors: ProfileUpdateFailed, InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Change one's own profile
+/// Change your own profile
 #[utoipa::path(put, path = "/api/v1/auth/me/profile", tag = "authentication", request_body = UpdateProfileRequest,
     responses((status = 200, description = "The profile as it is now", body = Envelope<UpdatedProfile>), UpdateProfileErrors))]
 pub async fn update_profile(

@@ -169,7 +169,7 @@ errors! {
     pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified;
 }
 
-/// Replace one's backup codes by a fresh set
+/// Replace your backup codes with a new set
 #[utoipa::path(post, path = "/api/v1/mfa/backup-codes/generate", tag = "mfa", request_body = GenerateRequest,
     responses((status = 200, description = "The codes, shown this once", body = Envelope<Generated>), GenerateErrors))]
 pub async fn generate_backup_codes(
@@ -245,7 +245,7 @@ pub struct BackupCodes {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// How many backup codes are left
+/// Count the remaining backup codes
 #[utoipa::path(get, path = "/api/v1/mfa/backup-codes", tag = "mfa",
     responses((status = 200, description = "Counts alone", body = Envelope<BackupCodes>), GetErrors))]
 pub async fn get_backup_codes(

@@ -37,7 +37,7 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, MfaMethodNotFound, MfaRequiredByOrganization;
 }
 
-/// Begin to set up codes by mail
+/// Start setting up codes by e-mail
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/setup", tag = "mfa",
     responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<EmailOtpSent>), SetupErrors))]
 pub async fn setup_email_otp(
@@ -72,7 +72,7 @@ pub struct EmailOtpVerifyRequest {
     pub code: String,
 }
 
-/// Confirm codes by mail with the first one
+/// Confirm codes by e-mail with the first code
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = EmailOtpVerifyRequest,
     responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_email_otp(
@@ -110,7 +110,7 @@ pub struct EmailOtpRemoved {
     pub message: &'static str,
 }
 
-/// Switch codes by mail off
+/// Switch off codes by e-mail
 #[utoipa::path(delete, path = "/api/v1/mfa/email-otp", tag = "mfa",
     responses((status = 200, description = "Off", body = Envelope<EmailOtpRemoved>), RemoveErrors))]
 pub async fn remove_email_otp(

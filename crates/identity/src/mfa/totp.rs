@@ -60,7 +60,7 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, DeviceNotFound, MfaRequiredByOrganization, DeviceRemoveError;
 }
 
-/// Begin to set up an authenticator app
+/// Start setting up an authenticator app
 #[utoipa::path(post, path = "/api/v1/mfa/totp/setup", tag = "mfa", request_body = TotpSetupRequest,
     responses((status = 200, description = "The seed; nothing is active before a first code confirms it", body = Envelope<TotpSetup>), SetupErrors))]
 pub async fn setup_totp(
@@ -168,7 +168,7 @@ pub struct TotpDevices {
     pub total_count: usize,
 }
 
-/// List one's authenticator apps
+/// List your authenticator apps
 #[utoipa::path(get, path = "/api/v1/mfa/totp/devices", tag = "mfa",
     responses((status = 200, description = "Those that are set up, the primary one first", body = Envelope<TotpDevices>), ListErrors))]
 pub async fn list_totp_devices(

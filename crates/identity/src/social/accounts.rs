@@ -66,7 +66,7 @@ errors! {
     pub UnlinkErrors: Unauthorized, TokenExpired, Forbidden, ReauthenticationRequired, EmailNotVerified, SocialAccountNotFound, LastLoginMethod;
 }
 
-/// List one's connected social accounts
+/// List your connected social accounts
 #[utoipa::path(get, path = "/api/v1/auth/social-accounts", tag = "authentication",
     responses((status = 200, description = "All of them", body = Envelope<SocialAccounts>), ListErrors))]
 pub async fn list_social_accounts(
@@ -92,7 +92,7 @@ pub struct LinkRequest {
     pub state: String,
 }
 
-/// Connect a social account to one's own
+/// Connect a social account to your own
 #[utoipa::path(post, path = "/api/v1/auth/social-accounts/{provider}", tag = "authentication", request_body = LinkRequest,
     params(("provider" = String, Path, description = "From the list of providers")),
     responses((status = 201, description = "Connected: it can be used to sign in", body = Envelope<SocialAccount>), LinkErrors))]

@@ -62,7 +62,7 @@ errors! {
     pub HandoverErrors: InvalidRequest, InvalidToken, UserDisabled, SsoRequired, ValidationError, RateLimited;
 }
 
-/// Take the provider's redirect and log in or sign up, whichever fits
+/// Handle the provider's redirect, and log in or sign up
 #[utoipa::path(get, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers"), CallbackAnswer),
     responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>),
@@ -77,7 +77,7 @@ pub async fn oauth_callback(
     come_back(&identity, &name, answer, &headers, &origin).await
 }
 
-/// Take the form that a provider's page posts
+/// Handle the form that a provider's page posts
 #[utoipa::path(post, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers")),
     request_body(content = CallbackAnswer, content_type = "application/x-www-form-urlencoded"),
@@ -245,7 +245,7 @@ pub struct HandoverRequest {
     pub ask_second_factor: Option<bool>,
 }
 
-/// Exchange a handover code for the tokens that it stands for
+/// Exchange a handover code for tokens
 #[utoipa::path(post, path = "/api/v1/auth/oauth/handover", tag = "authentication", request_body = HandoverRequest, security(()),
     params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),

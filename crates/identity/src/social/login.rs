@@ -63,7 +63,7 @@ pub async fn oauth_login(
     Ok(Reply::ok(answer, message))
 }
 
-/// Register through a social provider
+/// Sign up through a social provider
 #[utoipa::path(post, path = "/api/v1/auth/oauth/signup", tag = "authentication", request_body = OauthRequest, security(()),
     responses((status = 201, description = "Created and signed in; or, where the provider has not verified the address, waiting for that", body = Envelope<SocialAnswer>), SignupErrors))]
 pub async fn oauth_signup(

@@ -120,7 +120,7 @@ pub struct OauthUrl {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Give the address at a provider where a sign-in begins
+/// Get the address at a provider where a sign-in starts
 #[utoipa::path(get, path = "/api/v1/auth/oauth/{provider}/url", tag = "authentication", security((), ("bearer" = [])),
     params(("provider" = String, Path, description = "From the list of providers"), UrlQuery),
     responses((status = 200, description = "The address, and a cookie for the way back", body = Envelope<OauthUrl>), UrlErrors))]

@@ -80,7 +80,7 @@ errors! {
     pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, UserDisabled, SsoRequired, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
 }
 
-/// Begin to sign in with a passkey
+/// Start signing in with a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/authenticate/start", tag = "webauthn", request_body = StartAuthenticationRequest, security(()),
     params(("x-device-fingerprint" = Option<String>, Header, description = "Taken and not needed: a passkey asks for no further factor, so no device has to be trusted")),
     responses((status = 200, description = "Options for the authenticator, alike for known and unknown addresses", body = Envelope<RequestOptions>), StartAuthenticationErrors))]

@@ -50,7 +50,7 @@ errors! {
     pub DeleteErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, CredentialNotFound, LastLoginMethod, CredentialDeletionFailed;
 }
 
-/// List one's passkeys
+/// List your passkeys
 #[utoipa::path(get, path = "/api/v1/webauthn/credentials", tag = "webauthn",
     responses((status = 200, description = "The newest first", body = Envelope<WebAuthnCredentials>), ListErrors))]
 pub async fn list_credentials(
@@ -76,7 +76,7 @@ pub async fn list_credentials(
     Ok(Reply::ok(WebAuthnCredentials { credentials, total_count }, "Passkeys."))
 }
 
-/// Delete one of one's passkeys
+/// Delete one of your passkeys
 #[utoipa::path(delete, path = "/api/v1/webauthn/credentials/{credential_id}", tag = "webauthn",
     params(("credential_id" = CredentialId, Path, description = "The field `id` of the list")),
     responses((status = 200, description = "Deleted for good", body = Envelope<DeletedCredential>), DeleteErrors))]

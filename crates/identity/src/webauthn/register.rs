@@ -111,7 +111,7 @@ errors! {
 /// Milliseconds that a person has to touch their authenticator.
 const TIMEOUT: u32 = 60_000;
 
-/// Begin to register a passkey
+/// Start registering a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/register/start", tag = "webauthn", request_body = StartRegistrationRequest,
     responses((status = 201, description = "Options for the authenticator; the challenge is good for five minutes", body = Envelope<CreationOptions>), StartRegistrationErrors))]
 pub async fn start_registration(
@@ -202,7 +202,7 @@ pub struct RegisteredCredential {
     pub message: &'static str,
 }
 
-/// Finish the registration of a passkey
+/// Finish registering a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/register/complete", tag = "webauthn", request_body = CompleteRegistrationRequest,
     responses((status = 200, description = "Registered", body = Envelope<RegisteredCredential>), CompleteRegistrationErrors))]
 pub async fn complete_registration(

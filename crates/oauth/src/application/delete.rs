@@ -15,7 +15,7 @@ use crate::Oauth;
 
 errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound; }
 
-/// Delete an application for good
+/// Delete an application permanently
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),

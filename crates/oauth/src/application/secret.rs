@@ -146,7 +146,7 @@ pub struct AddSecretRequest {
     pub expires_in_days: Option<u16>,
 }
 
-/// Add a secret beside those that an application has
+/// Add another secret to an application
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),

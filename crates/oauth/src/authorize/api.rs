@@ -103,7 +103,7 @@ fn plain(error: OauthError) -> Error {
     }
 }
 
-/// Take a person's decision from a front end
+/// Record a person's decision from a front end
 #[utoipa::path(post, path = "/api/v1/oauth/authorize", tag = "oauth2", request_body = AuthorizeRequest,
     responses((status = 200, description = "Where to send the browser; a refusal is one too", body = Envelope<AuthorizeAnswer>), AuthorizeErrors))]
 pub async fn authorize(
@@ -228,7 +228,7 @@ pub struct LookQuery {
     request: String,
 }
 
-/// Read how the sign-in page looks on the way to an application
+/// Read the look of the sign-in page on the way to an application
 #[utoipa::path(get, path = "/api/v1/oauth/branding", tag = "oauth2", security(()), params(LookQuery),
     responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` where the request is none that would ask somebody, or where the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
 pub async fn sign_in_look(

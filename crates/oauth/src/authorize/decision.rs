@@ -39,7 +39,7 @@ pub struct DecisionForm {
     approve: String,
 }
 
-/// Take a person's decision from the consent page
+/// Record a person's decision from the consent page
 #[utoipa::path(post, path = "/oauth/authorize", tag = "oauth2", security(()),
     request_body(content = DecisionForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error=access_denied`"),

@@ -104,7 +104,7 @@ struct Asking<'a> {
     key: Option<&'a str>,
 }
 
-/// Give tokens to an application
+/// Issue tokens to an application
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth2", security(()),
     params(("dpop" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to (RFC 9449)")),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),

@@ -57,7 +57,7 @@ pub struct AssignPolicyRequest {
 
 errors! { pub AssignErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, AssignmentExists, ValidationError, InternalError; }
 
-/// Bind a policy to a resource or to people
+/// Assign a policy to resources or people
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/assignments", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy")), request_body = AssignPolicyRequest,
     responses((status = 201, description = "Bound; the next query is governed", body = Envelope<PolicyAssignment>), AssignErrors))]

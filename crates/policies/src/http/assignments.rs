@@ -57,7 +57,7 @@ errors! {
     pub RemoveAssignmentErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, AssignmentNotFound, InternalError;
 }
 
-/// List whom and what a policy governs
+/// List the assignments of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/assignments", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Filter, PageQuery),
     responses((status = 200, description = "The oldest first", body = Envelope<Page<PolicyAssignment>>), ListAssignmentsErrors))]
@@ -96,7 +96,7 @@ pub async fn list_policy_assignments(
     Ok(Reply::ok(Page::new(items, page, total), "The assignments."))
 }
 
-/// Take an assignment away from a policy
+/// Remove an assignment from a policy
 #[utoipa::path(delete, path = "/api/v1/policies/{policy_id}/assignments/{policy_assignment_id}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"),
         ("policy_assignment_id" = i64, Path, description = "An assignment of it")),

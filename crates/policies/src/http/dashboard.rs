@@ -83,7 +83,7 @@ pub struct EvaluationCounts {
 
 errors! { pub DashboardErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Count the policies of each type, and what they did
+/// Read the number of policies of each type, and their activity
 #[utoipa::path(get, path = "/api/v1/policies/dashboard", tag = "policies", params(Filter),
     responses((status = 200, description = "A summary for each type", body = Envelope<PolicyDashboard>), DashboardErrors))]
 pub async fn get_policy_dashboard(

@@ -93,7 +93,7 @@ impl PolicyEvaluation {
 
 errors! { pub EvaluationsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// List what a policy did
+/// List the evaluations of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/evaluations", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Filter, PageQuery),
     responses((status = 200, description = "Latest first; `total_items` counts to 10000", body = Envelope<Page<PolicyEvaluation>>), EvaluationsErrors))]

@@ -51,7 +51,7 @@ errors! {
     pub RestoreVersionErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError;
 }
 
-/// List the versions of a policy with what changed
+/// List the versions of a policy, with what changed
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/versions", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy; also one that is deleted and can be restored"), PageQuery),
     responses((status = 200, description = "The latest first", body = Envelope<Page<PolicyVersion>>), ListVersionsErrors))]
@@ -98,7 +98,7 @@ pub async fn get_policy_version(
     Ok(Reply::ok(whole, "The version."))
 }
 
-/// Make a policy again what it was in an earlier version
+/// Restore an earlier version of a policy
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/versions/{version}/restore", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "The version that is to hold again")),
     responses((status = 200, description = "The policy, with that version's fields and rules as its next version; its assignments stay", body = Envelope<Policy>), RestoreVersionErrors))]

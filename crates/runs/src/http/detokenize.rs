@@ -44,7 +44,7 @@ pub struct DetokenizedValue {
 
 errors! { pub DetokenizeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Turn tokens back into the values that they stand for
+/// Reveal the values behind masked tokens
 #[utoipa::path(post, path = "/api/v1/policies/detokenize", tag = "policies", request_body = DetokenizeRequest,
     responses((status = 200, description = "The values; the request is in the audit log", body = Envelope<Detokenized>), DetokenizeErrors))]
 pub async fn detokenize(

@@ -80,7 +80,7 @@ pub struct NamingPolicy {
 
 errors! { pub DriftErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Page through the changes of a data source's tables and columns
+/// List the changes to a data source's tables and columns
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/drift", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery, Filter),
     responses((status = 200, description = "The newest first", body = Envelope<Page<SchemaChange>>), DriftErrors))]

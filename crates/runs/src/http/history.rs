@@ -96,7 +96,7 @@ errors! {
     pub CancelErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict;
 }
 
-/// List queries that were run
+/// List past queries
 #[utoipa::path(get, path = "/api/v1/queries", tag = "data_sources", params(Filter, PageQuery),
     responses((status = 200, description = "The newest first; `total_items` counts to 10000", body = Envelope<Page<QueryRun>>), ListErrors))]
 pub async fn list_queries(
@@ -138,7 +138,7 @@ pub async fn list_queries(
     Ok(Reply::ok(Page::new(items, page, total), "The queries that were run."))
 }
 
-/// Read how a query stands or ended
+/// Read the status of a query
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run")),
     responses((status = 200, description = "The run", body = Envelope<QueryRun>), OneErrors))]

@@ -121,7 +121,7 @@ pub(super) const LONGEST_PAGE: u64 = 10_000;
 pub const RESPOND_ASYNC: &str = "respond-async";
 const JSON: &str = "application/json";
 
-/// Run a read-only query on a source under the caller's policies
+/// Run a read-only query on a data source, subject to the caller's policies
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/query", tag = "data_sources", request_body = QueryRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source"),
         ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query goes on by itself, and its \

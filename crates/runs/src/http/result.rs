@@ -53,7 +53,7 @@ pub struct QueryResult {
 
 errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, QueryLimitExceeded; }
 
-/// Read the result of a query that went on after its request
+/// Read the result of a query that ran asynchronously
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}/result", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run"), ResultPageQuery),
     responses(

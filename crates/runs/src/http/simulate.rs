@@ -147,7 +147,7 @@ pub struct Sample {
 errors! { pub SimulateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, DataSourceUnavailable,
 ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalError; }
 
-/// See what somebody sees, before and after a change of policies
+/// Simulate what a person sees, before and after a change of policies
 #[utoipa::path(post, path = "/api/v1/policies/simulate", tag = "policies", request_body = SimulateRequest,
     responses((status = 200, description = "Table by table, with the policies that make it so", body = Envelope<Simulation>), SimulateErrors))]
 pub async fn simulate_policies(

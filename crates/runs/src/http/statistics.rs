@@ -110,7 +110,7 @@ pub struct CommonValue {
 errors! { pub StatisticsErrors: Unauthorized, PolicyDenied, Forbidden, EmailNotVerified, NotFound, QueryCancelled,
 DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalError; }
 
-/// See what is in the columns of a table, by a sample of the rows that one may see
+/// Read statistics of a table's columns, from a sample of the rows that you may see
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/statistics", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Wanted),
     responses((status = 200, description = "Column by column, as a query of the caller's would have it",

@@ -186,7 +186,7 @@ pub async fn list_column_tags(
     Ok(Reply::ok(Page::new(rows.into_iter().map(ColumnTag::from).collect(), page, total), "The tags."))
 }
 
-/// Say what columns hold
+/// Tag columns with what they contain
 #[utoipa::path(put, path = "/api/v1/data-sources/{data_source_id}/tags", tag = "policies", request_body = SetTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
     responses((status = 200, description = "All tags of these columns; policies for them hold at the next query", body = Envelope<Vec<ColumnTag>>), SetTagsErrors))]
@@ -248,7 +248,7 @@ pub async fn set_column_tags(
     Ok(Reply::ok(all.into_iter().map(ColumnTag::from).collect(), "The columns were tagged."))
 }
 
-/// Propose what columns hold, by their names and some values
+/// Propose tags for columns, from their names and some values
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/tags/proposals", tag = "policies", request_body = ProposeTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
     responses((status = 200, description = "New proposals, for somebody to confirm", body = Envelope<ProposedTags>), ProposeTagsErrors))]

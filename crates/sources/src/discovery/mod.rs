@@ -76,7 +76,7 @@ pub struct DiscoveredSchemaCount {
 errors! { pub DiscoverErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, DataSourceUnavailable, ValidationError,
 UnreadableFile, ConnectionError, QueryTimeout; }
 
-/// Read a source's schemas, tables and columns and keep them
+/// Discover the schemas, tables and columns of a data source
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/discover-schema", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "What was found", body = Envelope<Discovery>), DiscoverErrors))]

@@ -241,7 +241,7 @@ impl From<Model> for DiscoveryRun {
 
 errors! { pub ListDiscoveriesErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Page through the discoveries of a data source
+/// List the discoveries of a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/discoveries", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery),
     responses((status = 200, description = "The newest first, with how far they are", body = Envelope<Page<DiscoveryRun>>), ListDiscoveriesErrors))]

@@ -81,7 +81,7 @@ pub struct HealthCheck {
 
 errors! { pub HealthErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Read a data source's health, with its history and its response times
+/// Read a data source's health, with its history and response times
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/health", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "From the checks that are kept", body = Envelope<Health>), HealthErrors))]

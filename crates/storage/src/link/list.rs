@@ -52,7 +52,7 @@ pub struct ListedLink {
 
 errors! { pub ListLinksErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// List the links to files that can still be used
+/// List the links to files that still work
 #[utoipa::path(get, path = "/api/v1/storage/links", tag = "storage", params(PageQuery, Filter),
     responses((status = 200, description = "Newest first; neither expired nor revoked ones", body = Envelope<Page<ListedLink>>), ListLinksErrors))]
 pub async fn list(

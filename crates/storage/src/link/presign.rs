@@ -49,7 +49,7 @@ pub struct LinkRequest<'a> {
 
 errors! { pub PresignErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Make a link to download a file
+/// Create a link to download a file
 ///
 /// Whoever has the link downloads the file without signing in, until it ends. It also ends when it is revoked, with the file,
 /// and when whoever made it is suspended or could not make it any more.

@@ -42,7 +42,7 @@ pub struct DeletedFile {
 
 errors! { pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError; }
 
-/// Delete a file for good
+/// Delete a file permanently
 ///
 /// One's own with `storage.delete`; those of others, of people who left too, with `storage.manage`.
 #[utoipa::path(delete, path = "/api/v1/storage/objects/{object_name}", tag = "storage",

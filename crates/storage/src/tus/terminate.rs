@@ -14,7 +14,7 @@ use crate::{Storage, file::usage};
 
 errors! { pub TerminateErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, UploadExpired, InternalError; }
 
-/// Give an upload up
+/// Cancel an upload
 #[utoipa::path(delete, path = "/api/v1/storage/tus/{upload_id}", tag = "storage",
     params(("upload_id" = UploadId, Path, description = "The upload")),
     responses((status = 204, description = "It is gone, and its quota is free"), TerminateErrors))]

@@ -119,7 +119,7 @@ pub(crate) fn check_workspace(caller: &Caller, wanted: Option<WorkspaceId>) -> R
     Ok(())
 }
 
-/// Ask a saved question again, under one's own policies
+/// Ask a saved question again, subject to your own policies
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/execute", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
         ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),

@@ -23,7 +23,7 @@ pub struct CancelledExecution {
 
 errors! { pub CancelErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict; }
 
-/// Cancel a run at whatever step it is, down to the sources
+/// Cancel a run at any step, including in the data sources
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/cancel", tag = "prompt_studio",
     params(("execution_id" = ExecutionId, Path, description = "The run")),
     responses((status = 200, description = "It ends with the event execution.cancelled", body = Envelope<CancelledExecution>),

@@ -51,7 +51,7 @@ errors! { pub ClarifyErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, 
 EmailNotVerified, PolicyDenied, NotFound, Conflict, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited,
 QueryLimitExceeded, InternalError, ConnectionError, QueryTimeout; }
 
-/// Answer what a run asks, and ask its question again
+/// Answer a run's question back, and ask its question again
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/clarify", tag = "prompt_studio",
     request_body = ClarifyRequest,
     params(("execution_id" = ExecutionId, Path, description = "One's own run that ended with the code QUESTION_AMBIGUOUS"),

@@ -45,7 +45,7 @@ pub struct GivenFeedback {
 
 errors! { pub FeedbackErrors: InvalidRequest, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified, PolicyDenied, NotFound, Conflict, ValidationError; }
 
-/// Say whether a run answered its question
+/// Give feedback on whether a run answered its question
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/feedback", tag = "prompt_studio",
     request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, ended")),
     responses((status = 200, description = "It is on record", body = Envelope<GivenFeedback>), FeedbackErrors))]

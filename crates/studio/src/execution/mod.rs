@@ -310,7 +310,7 @@ impl Execution {
 
 errors! { pub StatusErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Read how a run stands, and what it answered
+/// Read a run's status and answer
 #[utoipa::path(get, path = "/api/v1/prompts/executions/{execution_id}", tag = "prompt_studio",
     params(("execution_id" = ExecutionId, Path, description = "The run")),
     responses((status = 200, description = "The run", body = Envelope<Execution>), StatusErrors))]

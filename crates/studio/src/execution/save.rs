@@ -31,7 +31,7 @@ pub struct SaveRequest {
 
 errors! { pub SaveErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError; }
 
-/// Save the question of a run that was answered
+/// Save the question of a completed run
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/save", tag = "prompt_studio",
     request_body = SaveRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, completed, of a question that is not saved")),
     responses((status = 201, description = "The saved question", body = Envelope<PromptSummary>), SaveErrors))]

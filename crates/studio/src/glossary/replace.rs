@@ -33,7 +33,7 @@ pub struct GlossaryRequest {
 
 errors! { pub ReplaceGlossaryErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Write the words of the workspace in which one's session stands
+/// Replace the glossary of the session's workspace
 #[utoipa::path(put, path = "/api/v1/prompts/glossary", tag = "prompt_studio", request_body = GlossaryRequest,
     responses((status = 200, description = "Its words", body = Envelope<Glossary>), ReplaceGlossaryErrors))]
 pub async fn replace_glossary(

@@ -22,7 +22,7 @@ pub struct PlannerNames {
 
 errors! { pub PlannerNamesErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// See whom a question can be put to
+/// List the planners that a question can use
 #[utoipa::path(get, path = "/api/v1/prompts/planners/names", tag = "prompt_studio",
     responses((status = 200, description = "What a question takes as `ai_model`", body = Envelope<PlannerNames>), PlannerNamesErrors))]
 pub async fn get_planner_names(

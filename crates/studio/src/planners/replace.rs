@@ -69,7 +69,7 @@ pub struct PlannerRequest {
 
 errors! { pub ReplacePlannersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError; }
 
-/// Choose whom the organization's questions are put to
+/// Set the organization's planners
 #[utoipa::path(put, path = "/api/v1/prompts/planners", tag = "prompt_studio", request_body = PlannersRequest,
     responses((status = 200, description = "Its planners", body = Envelope<Choice>), ReplacePlannersErrors))]
 pub async fn replace_planners(

@@ -45,7 +45,7 @@ pub struct FiltersApplied {
 
 errors! { pub ClearErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Delete what one asked and saved
+/// Delete your own questions and saved questions
 #[utoipa::path(delete, path = "/api/v1/prompts/history/clear", tag = "prompt_studio", params(ClearFilter),
     responses((status = 200, description = "How many questions were deleted", body = Envelope<ClearedHistory>), ClearErrors))]
 pub async fn clear_history(

@@ -59,7 +59,7 @@ pub struct ExecutionSummary {
 
 errors! { pub ExecutionsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Page through the runs of a saved question
+/// List the runs of a saved question
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/executions", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PageQuery, ExecutionFilter),
     responses((status = 200, description = "The newest first", body = Envelope<ExecutionHistory>), ExecutionsErrors))]

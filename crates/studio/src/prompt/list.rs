@@ -45,7 +45,7 @@ pub enum SortBy {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through saved questions
+/// List saved questions
 #[utoipa::path(get, path = "/api/v1/prompts", tag = "prompt_studio", params(PageQuery, Filter),
     responses((status = 200, description = "The page", body = Envelope<Page<PromptSummary>>), ListErrors))]
 pub async fn list_prompts(

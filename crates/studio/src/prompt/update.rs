@@ -49,7 +49,7 @@ pub struct UpdatedPrompt {
 
 errors! { pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Rename a saved question, tag it, or keep something with it
+/// Change the name, the tags or the metadata of a saved question
 #[utoipa::path(patch, path = "/api/v1/prompts/{prompt_id}", tag = "prompt_studio", request_body = UpdatePromptRequest,
     params(("prompt_id" = PromptId, Path, description = "The saved question")),
     responses((status = 200, description = "Its name, tags and metadata", body = Envelope<UpdatedPrompt>), UpdateErrors))]

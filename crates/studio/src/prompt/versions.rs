@@ -206,7 +206,7 @@ errors! {
     pub RestorePromptVersionErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, InternalError;
 }
 
-/// Page through the versions of a saved question, each with what it changed
+/// List the versions of a saved question, with what changed
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/versions", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PageQuery),
     responses((status = 200, description = "The latest first", body = Envelope<Page<PromptVersion>>), ListPromptVersionsErrors))]
@@ -230,7 +230,7 @@ pub async fn list_prompt_versions(
     Ok(Reply::ok(Page::new(items, page, total), "The versions."))
 }
 
-/// Give a saved question the name, tags and metadata of an earlier version
+/// Restore the name, tags and metadata of a saved question's earlier version
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/versions/{version}/restore", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
         ("version" = i64, Path, description = "The version that is to hold again")),

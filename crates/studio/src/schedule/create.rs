@@ -38,7 +38,7 @@ pub struct CreateScheduleRequest {
 
 errors! { pub CreateScheduleErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError; }
 
-/// Have a saved question asked by itself, as oneself
+/// Schedule a saved question to run as yourself
 ///
 /// Each run happens under the policies that hold for its owner at that moment. It needs a session, `prompt.execute` and
 /// `datasource.query`; with a webhook `prompt.write` too. A workspace has 100 schedules at most.

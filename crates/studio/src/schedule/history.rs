@@ -89,7 +89,7 @@ impl ScheduleSending {
 
 errors! { pub ListScheduledRunsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Page through the runs of a schedule, each with what was sent: of one's own, or with `prompt.write` of another's
+/// List the runs of a schedule with what was sent: your own or, with `prompt.write`, someone else's
 #[utoipa::path(get, path = "/api/v1/prompts/schedules/{schedule_id}/runs", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule"), PageQuery),
     responses((status = 200, description = "The latest first; they are kept for 30 days", body = Envelope<Page<ScheduledRun>>),

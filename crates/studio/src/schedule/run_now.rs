@@ -20,7 +20,7 @@ const RUNS: Rule = Rule::new("schedule_runs", 60, Duration::from_secs(3600));
 
 errors! { pub RunScheduleErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, RateLimited, InternalError; }
 
-/// Run a schedule of one's own now, and deliver as if it were due; it stays due when it is
+/// Run your own schedule now and deliver its result, without changing when it is next due
 #[utoipa::path(post, path = "/api/v1/prompts/schedules/{schedule_id}/run", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule, paused or not")),
     responses((status = 202, description = "The run, which goes on by itself", body = Envelope<ScheduledRun>), RunScheduleErrors))]

@@ -26,7 +26,7 @@ pub struct SemanticRequest {
 
 errors! { pub CreateSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError; }
 
-/// Say something of the data: a join, a metric, a description or a synonym
+/// Add an entry to the semantic layer: a join, a metric, a description or a synonym
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer", tag = "prompt_studio", request_body = SemanticRequest,
     responses((status = 201, description = "It is in use at once; it takes the place of a proposal of the same name", body = Envelope<SemanticEntry>),
         CreateSemanticsErrors))]

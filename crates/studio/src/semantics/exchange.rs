@@ -73,7 +73,7 @@ pub struct ExportedSemantics {
 
 errors! { pub ExportSemanticsErrors: Unauthorized, Forbidden, EmailNotVerified, InternalError; }
 
-/// Write the confirmed semantic layer as YAML
+/// Export the confirmed semantic layer as YAML
 #[utoipa::path(get, path = "/api/v1/prompts/semantic-layer/export", tag = "prompt_studio",
     responses((status = 200, description = "What is confirmed for everybody of the workspace, as far as one may see it", body = Envelope<ExportedSemantics>),
         ExportSemanticsErrors))]
@@ -112,7 +112,7 @@ pub struct ImportedSemantics {
 
 errors! { pub ImportSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError, InternalError; }
 
-/// Read entries of the semantic layer from YAML: all of them, or none
+/// Import entries of the semantic layer from YAML: all of them, or none
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/import", tag = "prompt_studio", request_body = ImportRequest,
     responses((status = 200, description = "Each takes the place of the one of its name; others stay", body = Envelope<ImportedSemantics>),
         ImportSemanticsErrors))]

@@ -61,7 +61,7 @@ pub struct ProposedSemantics {
 
 errors! { pub ProposeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, DataSourceUnavailable, ValidationError; }
 
-/// Look for joins in schemas and in queries that ran, and propose them
+/// Find joins in schemas and past queries, and propose them
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/proposals", tag = "prompt_studio", request_body = ProposeRequest,
     responses((status = 200, description = "They wait among the entries with the status proposed", body = Envelope<ProposedSemantics>),
         ProposeErrors))]

@@ -49,7 +49,7 @@ pub struct CreateTemplateRequest {
 
 errors! { pub CreateTemplateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Make a template
+/// Create a template
 #[utoipa::path(post, path = "/api/v1/prompt-templates", tag = "prompt_studio", request_body = CreateTemplateRequest,
     responses((status = 201, description = "The template", body = Envelope<PromptTemplate>), CreateTemplateErrors))]
 pub async fn create_template(

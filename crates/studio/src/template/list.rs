@@ -44,7 +44,7 @@ pub struct TemplateList {
 
 errors! { pub ListTemplatesErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// List templates: one's own, and those that are published for everybody
+/// List your own templates and those published for everyone
 #[utoipa::path(get, path = "/api/v1/prompt-templates", tag = "prompt_studio", params(PageQuery, TemplateFilter),
     responses((status = 200, description = "By name: the page, or the first 1000 where none is asked for", body = Envelope<TemplateList>),
         ListTemplatesErrors))]

@@ -48,7 +48,7 @@ pub async fn verify_pair(
     Ok(Reply::ok(pair, "The pair is verified."))
 }
 
-/// Delete a pair: the question is planned again
+/// Delete a confirmed question, so that it is planned again
 #[utoipa::path(delete, path = "/api/v1/prompts/verified-pairs/{verified_pair_id}", tag = "prompt_studio",
     params(("verified_pair_id" = VerifiedPairId, Path, description = "The pair")),
     responses((status = 204, description = "It is deleted"), DecideErrors))]

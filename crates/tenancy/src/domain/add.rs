@@ -26,7 +26,7 @@ pub struct AddDomainRequest {
 
 errors! { pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, PlanLimitReached, OrgNotFound, DomainExists, ValidationError; }
 
-/// Claim a mail domain for an organization
+/// Add a mail domain to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains", tag = "organizations", request_body = AddDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 201, description = "Claimed; publish `record`, then verify", body = Envelope<DomainAnswer>), AddErrors))]

@@ -95,7 +95,7 @@ errors! {
     pub MailedErrors: InvalidRequest, InvalidCode, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainTaken, ValidationError, RateLimited;
 }
 
-/// Mail a code that proves a mail domain to whoever runs it
+/// Send a code to a mail domain's administrator
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail", tag = "organizations", request_body = MailDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
@@ -148,7 +148,7 @@ fn letter(domain: &str, organization: &str, by: &str, code: &Token) -> MailTempl
         ))
 }
 
-/// Prove a mail domain by the code that was mailed to whoever runs it
+/// Verify a mail domain with the code sent to its administrator
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail/verify", tag = "organizations", request_body = VerifyDomainByMailRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),

@@ -24,7 +24,7 @@ pub struct RemovedDomain {
 
 errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound; }
 
-/// Give up a mail domain of an organization
+/// Remove a mail domain from an organization
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),

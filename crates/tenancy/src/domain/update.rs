@@ -30,7 +30,7 @@ pub struct UpdateDomainRequest {
 
 errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainNotVerified, ValidationError; }
 
-/// Let people of a verified domain join by themselves, or not
+/// Set whether people with an address in a verified domain can join on their own
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations", request_body = UpdateDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),

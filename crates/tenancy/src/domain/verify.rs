@@ -48,7 +48,7 @@ impl Evidence {
 
 errors! { pub VerifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainTaken, DomainProofMissing, RateLimited, ServiceUnavailable; }
 
-/// Prove a mail domain by its DNS record
+/// Verify a mail domain by its DNS record
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/verify", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),

@@ -35,7 +35,7 @@ pub struct ResentInvitation {
 
 errors! { pub ResendErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, InvitationNotFound, InvitationNotPending, InvitationExists, InvitationStale, ValidationError, RateLimited; }
 
-/// Send an invitation again
+/// Resend an invitation
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/invitations/{invitation_id}/resend", tag = "organizations",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),

@@ -97,7 +97,7 @@ errors! { pub CreateErrors: InvalidRequest, WeakPassword, ProofRequired, RoleNot
 const CREATED: &str = "The organization was created.";
 const SCOPE: &str = "organizations.create";
 
-/// Sign up an organization with its first workspace and its first administrator
+/// Create an organization with its first workspace and administrator
 #[utoipa::path(post, path = "/api/v1/organizations", tag = "organizations", request_body = CreateOrganizationRequest,
     security((), ("bearer" = [])),
     responses((status = 201, description = "Created", body = Envelope<OrganizationCreated>), CreateErrors))]

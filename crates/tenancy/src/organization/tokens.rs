@@ -48,7 +48,7 @@ errors! {
     pub RevokeErrors: Unauthorized, TokenExpired, PermissionDenied, EmailNotVerified, TokenNotFound;
 }
 
-/// Make a token that is good for one organization
+/// Create a token for one organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/tokens", tag = "organization_tokens",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateOrganizationTokenRequest,
     responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]

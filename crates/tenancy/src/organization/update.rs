@@ -49,7 +49,7 @@ pub struct UpdatedOrganization {
 
 errors! { pub UpdateErrors: InvalidRequest, InvalidDomain, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, OrgExists, ValidationError; }
 
-/// Change name or domain of an organization
+/// Change the name or the domain of an organization
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}", tag = "organizations", request_body = UpdateOrganizationRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 200, description = "As it is now", body = Envelope<UpdatedOrganizationAnswer>), UpdateErrors))]

@@ -40,7 +40,7 @@ errors! { pub AssignErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 pub(super) const ASSIGNED: &str = "The role was assigned.";
 
-/// Give a role to a member, organization-wide or in one workspace
+/// Assign a role to a member, in the whole organization or in one workspace
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/assignments", tag = "roles", request_body = AssignRoleRequest,
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
     responses((status = 201, description = "Given; it counts at the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]

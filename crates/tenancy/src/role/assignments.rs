@@ -74,7 +74,7 @@ pub struct RoleAssignments {
 
 errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, WorkspaceNotFound, ValidationError; }
 
-/// List who holds a role, and where
+/// List who has a role, and where
 #[utoipa::path(get, path = "/api/v1/roles/{role_id}/assignments", tag = "roles",
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), RoleAssignmentsQuery, SkipLimit),
     responses((status = 200, description = "Those that count now, in the order in which they were given", body = Envelope<RoleAssignments>), ListErrors))]

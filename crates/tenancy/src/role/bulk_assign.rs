@@ -73,7 +73,7 @@ pub struct BulkAssigned {
 
 errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, ValidationError; }
 
-/// Give or take roles for many members in one call
+/// Assign or revoke roles for many members at once
 #[utoipa::path(post, path = "/api/v1/roles/bulk-assign", tag = "roles", request_body = BulkAssignRequest,
     responses((status = 200, description = "What became of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
 pub async fn bulk_assign_roles(

@@ -38,7 +38,7 @@ pub struct PermissionCatalogue {
 
 errors! { pub CatalogueErrors: Unauthorized, TokenExpired, EmailNotVerified, ValidationError; }
 
-/// List the catalogue of permissions a role can hold
+/// List the permissions that a role can have
 #[utoipa::path(get, path = "/api/v1/roles/permissions", tag = "roles", params(PermissionsQuery),
     responses((status = 200, description = "The permissions; none of a category that does not exist", body = Envelope<PermissionCatalogue>), CatalogueErrors))]
 pub async fn list_permissions(

@@ -86,7 +86,7 @@ errors! {
     pub CheckErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, UserNotFound, ValidationError;
 }
 
-/// Work out a member's effective permissions and where each comes from
+/// Read a member's effective permissions, and where each comes from
 #[utoipa::path(get, path = "/api/v1/roles/users/{user_id}/permissions", tag = "roles",
     params(("user_id" = UserId, Path, description = "Oneself, or with `role.read` another member"), UserPermissionsQuery),
     responses((status = 200, description = "Nothing for a member who is suspended", body = Envelope<UserPermissions>), PermissionsErrors))]
@@ -159,7 +159,7 @@ pub struct PermissionsChecked {
     pub allowed: bool,
 }
 
-/// Ask whether a member may do something
+/// Check whether a member may do something
 #[utoipa::path(post, path = "/api/v1/roles/check", tag = "roles", request_body = CheckPermissionRequest,
     responses((status = 200, description = "The answer, also where it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
 pub async fn check_permission(

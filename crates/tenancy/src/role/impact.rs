@@ -82,7 +82,7 @@ pub struct AffectedUser {
 
 errors! { pub ImpactErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, ValidationError; }
 
-/// Show who would gain or lose what by a planned change, without doing it
+/// Preview who would gain or lose permissions by a change
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/impact", tag = "roles", request_body = RoleImpactRequest,
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
     responses((status = 200, description = "What the change would do to active members", body = Envelope<RoleImpact>), ImpactErrors))]

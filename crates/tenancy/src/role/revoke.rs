@@ -28,7 +28,7 @@ errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 
 pub(super) const REVOKED: &str = "The role was revoked.";
 
-/// Take a role away from a member
+/// Revoke a role from a member
 #[utoipa::path(delete, path = "/api/v1/roles/{role_id}/assignments/{assignment_id}", tag = "roles",
     params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"),
         ("assignment_id" = i64, Path, description = "From the list of who holds the role")),

@@ -60,7 +60,7 @@ pub struct Activities {
 
 errors! { pub ActivityErrors: Unauthorized, Forbidden, EmailNotVerified, UserNotFound, ValidationError; }
 
-/// Read what a user did and what was done to the account
+/// Read a user's activity, and what was done to the account
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/activity", tag = "users",
     params(("user_id" = UserId, Path, description = "A member, or oneself"), ActivityQuery, Happened, SkipLimit),
     responses((status = 200, description = "The newest first; `total_count` counts to 10000", body = Envelope<Activities>), ActivityErrors))]

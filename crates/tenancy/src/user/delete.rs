@@ -38,7 +38,7 @@ pub struct UserDeleted {
 
 errors! { pub DeleteUserErrors: Unauthorized, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, CannotChangeSelf, ValidationError; }
 
-/// Remove a user from the organization, or erase an account that it owns
+/// Remove a user from the organization, or erase an account that belongs to no other
 #[utoipa::path(delete, path = "/api/v1/users/{user_id}", tag = "users",
     params(("user_id" = UserId, Path, description = "A member"), DeleteUserQuery),
     responses((status = 200, description = "Removed, with sessions, tokens and devices of the organization", body = Envelope<UserDeleted>), DeleteUserErrors))]

@@ -175,7 +175,7 @@ const EXPORTED: &str = "Everything that is kept about the person.";
 
 errors! { pub ExportErrors: Unauthorized, TokenExpired, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, ValidationError, RateLimited; }
 
-/// Hand out a user's personal data
+/// Export a user's personal data
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/export", tag = "users",
     params(("user_id" = UserId, Path, description = "The person; oneself needs a proof that is not older than ten minutes"), ExportQuery),
     responses(

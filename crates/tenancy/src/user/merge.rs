@@ -81,7 +81,7 @@ pub struct MergeConflict {
 
 errors! { pub MergeErrors: InvalidRequest, CannotMergeSelf, Unauthorized, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, ValidationError; }
 
-/// Fold a duplicate account into another one
+/// Merge a duplicate account into another one
 #[utoipa::path(post, path = "/api/v1/users/merge", tag = "users", request_body = MergeUsersRequest,
     responses((status = 200, description = "Merged, for good; both addresses get a mail", body = Envelope<MergedUsers>), MergeErrors))]
 pub async fn merge_users(

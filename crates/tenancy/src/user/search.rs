@@ -88,7 +88,7 @@ pub enum UserSort {
 
 errors! { pub SearchUsersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
 
-/// Find users by several conditions at once
+/// Search users by several conditions at once
 #[utoipa::path(post, path = "/api/v1/users/search", tag = "users", request_body = SearchUsersRequest,
     responses((status = 200, description = "Who fulfils all of them", body = Envelope<Users>), SearchUsersErrors))]
 pub async fn search_users(

@@ -106,7 +106,7 @@ errors! {
     pub BulkStatusErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
 }
 
-/// Suspend a user or let them in again
+/// Suspend or reactivate a user
 #[utoipa::path(put, path = "/api/v1/users/{user_id}/status", tag = "users", request_body = UpdateStatusRequest,
     params(("user_id" = UserId, Path, description = "A member of the organization that the caller stands in")),
     responses((status = 200, description = "Changed; a suspended member's sessions there have ended", body = Envelope<UserStatusAnswer>), UpdateStatusErrors))]
@@ -125,7 +125,7 @@ pub async fn update_status(
     Ok(Reply::ok(UserStatusAnswer { user, message }, message))
 }
 
-/// Suspend or re-activate many users in one call
+/// Suspend or reactivate many users at once
 #[utoipa::path(post, path = "/api/v1/users/bulk-status", tag = "users", request_body = BulkStatusRequest,
     responses((status = 200, description = "What became of each; one that fails stops no other", body = Envelope<BulkStatusAnswer>), BulkStatusErrors))]
 pub async fn bulk_update_status(

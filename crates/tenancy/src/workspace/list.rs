@@ -45,7 +45,7 @@ pub async fn list_organization_workspaces(
     page_of(&tenancy, query, window).await
 }
 
-/// List the workspaces that the caller can reach, over all organizations
+/// List the workspaces that the caller can access, across all organizations
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", params(SkipLimit),
     responses((status = 200, description = "Ordered by name", body = Envelope<Workspaces>), ListErrors))]
 pub async fn list_workspaces(

@@ -79,7 +79,7 @@ pub async fn update_workspace_in_organization(
     answer(&tenancy, apply(&tenancy, &caller, &origin, Some(org_id), workspace_id, changes).await?).await
 }
 
-/// Change name and settings of a workspace
+/// Change the name and settings of a workspace
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceRequest,
     responses((status = 200, description = "As it is now; what was left out stays", body = Envelope<WorkspaceAnswer>), UpdateErrors))]

@@ -153,7 +153,7 @@ pub struct PeriodOfAnalytics {
 
 errors! { pub QueryAnalyticsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Read the numbers of all queries
+/// Read statistics of all queries
 #[utoipa::path(get, path = "/api/v1/prompts/analytics/query-analytics", tag = "prompt_studio", params(AnalyticsFilter),
     responses((status = 200, description = "The numbers", body = Envelope<QueryAnalytics>), QueryAnalyticsErrors))]
 pub async fn get_query_analytics(

@@ -79,7 +79,7 @@ errors! {
     pub PromptAnalyticsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError;
 }
 
-/// Read the numbers of a saved question
+/// Read statistics of a saved question
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/analytics", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PeriodFilter),
     responses((status = 200, description = "The numbers, of at most its newest 10000 runs", body = Envelope<PromptAnalytics>),

@@ -44,7 +44,7 @@ pub struct SignInBranding {
 
 errors! { pub BrandingErrors: ValidationError, RateLimited; }
 
-/// Read how the sign-in page of an organization looks
+/// Read the look of an organization's sign-in page
 #[utoipa::path(get, path = "/api/v1/auth/branding", tag = "organizations", security(()), params(BrandingQuery),
     responses((status = 200, description = "Its name, colour and picture; all `null` where the domain is nobody's, or where its organization has set nothing", body = Envelope<SignInBranding>), BrandingErrors))]
 pub async fn sign_in_branding(

@@ -280,7 +280,7 @@ pub async fn bulk_import(
     Ok(Reply::ok(started, message))
 }
 
-/// Follow the progress of an import and read its row errors
+/// Read the progress and the row errors of an import
 #[utoipa::path(get, path = "/api/v1/users/bulk-import/{import_id}", tag = "users",
     params(("import_id" = String, Path, description = "As the import was answered; known for thirty days"), ImportErrorsQuery),
     responses((status = 200, description = "How it stands", body = Envelope<ImportProgress>), GetImportErrors))]

@@ -25,7 +25,7 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, LastAdmin;
 }
 
-/// Take a member out of a workspace
+/// Remove a member from a workspace
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace"),
