@@ -268,7 +268,7 @@ errors! {
 
 /// Trust the device of the last two-factor sign-in
 #[utoipa::path(post, path = "/api/v1/devices/activate", tag = "devices", request_body = ActivationRequest,
-    responses((status = 200, description = "Trusted; its secret is in a cookie, too", body = Envelope<Activated>), ActivateErrors))]
+    responses((status = 200, description = "Trusted; its secret is also in a cookie", body = Envelope<Activated>), ActivateErrors))]
 pub async fn activate_device(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -430,7 +430,7 @@ pub async fn forget_in_organization(tx: &Transaction, user_id: UserId, organizat
 /// Stop trusting a device
 #[utoipa::path(delete, path = "/api/v1/devices/{device_id}", tag = "devices",
     params(("device_id" = DeviceId, Path, description = "From the list of devices")),
-    responses((status = 200, description = "Trusted no more; the sessions that stood on it have ended", body = Envelope<Done>), RevokeErrors))]
+    responses((status = 200, description = "No longer trusted; the sessions that relied on it have ended", body = Envelope<Done>), RevokeErrors))]
 pub async fn revoke_device(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

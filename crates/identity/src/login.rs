@@ -161,9 +161,9 @@ errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified,
 
 /// Log in with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "authentication", request_body = LoginRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<LoginAnswer>), LoginErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<LoginAnswer>), LoginErrors))]
 pub async fn login(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -238,7 +238,7 @@ errors! {
 
 /// Create a token of your own
 #[utoipa::path(post, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", request_body = CreateTokenRequest,
-    responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]
+    responses((status = 201, description = "The token, which is only shown this once", body = Envelope<CreatedToken>), CreateErrors))]
 pub async fn create_token(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -390,7 +390,7 @@ pub struct Tokens {
 
 /// List your own tokens
 #[utoipa::path(get, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", params(TokensQuery, PageQuery),
-    responses((status = 200, description = "Without their values, the newest first; what is revoked is left out", body = Envelope<Tokens>), ListErrors))]
+    responses((status = 200, description = "Without their values, the newest first; revoked ones are left out", body = Envelope<Tokens>), ListErrors))]
 pub async fn list_tokens(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -474,7 +474,7 @@ pub struct RevokedToken {
 /// Revoke your own token
 #[utoipa::path(delete, path = "/api/v1/auth/tokens/{token_id}", tag = "personal_access_tokens",
     params(("token_id" = TokenId, Path, description = "From the list of tokens")),
-    responses((status = 200, description = "Dead, at once and for good", body = Envelope<RevokedToken>), RevokeErrors))]
+    responses((status = 200, description = "Revoked, immediately and permanently", body = Envelope<RevokedToken>), RevokeErrors))]
 pub async fn revoke_token(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

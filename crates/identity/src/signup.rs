@@ -71,7 +71,7 @@ pub(crate) const SENT: &str = "The account was created; an e-mail with a link to
 
 /// Register an account with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "authentication", request_body = SignupRequest, security(()),
-    responses((status = 201, description = "Created; the address is still to be verified", body = Envelope<SignedUp>), SignupErrors))]
+    responses((status = 201, description = "Created; the address still has to be verified", body = Envelope<SignedUp>), SignupErrors))]
 pub async fn signup(
     State(identity): State<Identity>,
     origin: RequestOrigin,

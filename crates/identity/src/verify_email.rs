@@ -63,7 +63,7 @@ errors! {
 
 /// Verify an e-mail address with the token from the e-mail
 #[utoipa::path(post, path = "/api/v1/auth/verify-email", tag = "authentication", request_body = VerifyEmailRequest, security(()),
-    responses((status = 200, description = "Verified; signed in where it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
+    responses((status = 200, description = "Verified; signed in if it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
 pub async fn verify_email(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -63,7 +63,7 @@ errors! {
 
 /// List the applications that act for you
 #[utoipa::path(get, path = "/api/v1/oauth/connected-applications", tag = "oauth2", params(PageQuery),
-    responses((status = 200, description = "In all of one's organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
+    responses((status = 200, description = "In all of your organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
 pub async fn list(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -131,7 +131,7 @@ pub async fn list(
 /// Disconnect an application that acts for you
 #[utoipa::path(delete, path = "/api/v1/oauth/connected-applications/{app_id}", tag = "oauth2",
     params(("app_id" = OauthApplicationId, Path, description = "From the list of connected applications")),
-    responses((status = 200, description = "Its tokens are void at once, and it has to ask again", body = Envelope<Done>), DisconnectErrors))]
+    responses((status = 200, description = "Its tokens stop working immediately, and it has to ask again", body = Envelope<Done>), DisconnectErrors))]
 pub async fn disconnect(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,

@@ -76,7 +76,7 @@ pub struct Introspection {
 /// Introspect a token
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth2", security(()),
     request_body(content = IntrospectRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "What it says, or that it is not good", body = Introspection),
+    responses((status = 200, description = "What it says, or that it is not valid", body = Introspection),
         (status = 400, description = "`invalid_request`: the token is missing", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`: also of a public client", body = OauthErrorBody)))]
 pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {

@@ -170,7 +170,7 @@ pub struct PolicyRequest {
 /// Set what members may allow applications
 #[utoipa::path(put, path = "/api/v1/organizations/{org_id}/oauth-policy", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = PolicyRequest,
-    responses((status = 200, description = "The policy; it holds for what is agreed to from now on", body = Envelope<Policy>), PutErrors))]
+    responses((status = 200, description = "The policy; it applies to what is agreed to from now on", body = Envelope<Policy>), PutErrors))]
 pub async fn put(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,

@@ -155,9 +155,9 @@ impl Registrar {
 
 /// Register a program
 #[utoipa::path(post, path = "/oauth/register", tag = "oauth2", security((), ("bearer" = [])), request_body = ClientMetadata,
-    responses((status = 201, description = "The program; its secret and its registration token are shown this once", body = ClientInformation),
+    responses((status = 201, description = "The program; its secret and its registration token are only shown this once", body = ClientInformation),
         (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: the server or the organization lets no program register itself", body = OauthErrorBody),
-        (status = 401, description = "`invalid_token`: it is missing, or not of somebody who may register applications", body = OauthErrorBody)))]
+        (status = 401, description = "`invalid_token`: it is missing, or not from someone who may register applications", body = OauthErrorBody)))]
 pub async fn register(
     State(oauth): State<Oauth>,
     origin: RequestOrigin,
@@ -226,7 +226,7 @@ pub async fn read(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl
 
 /// Change a program's registration
 #[utoipa::path(put, path = "/oauth/registration", tag = "oauth2", request_body = ClientMetadata,
-    responses((status = 200, description = "As it is registered now; what was left out is as in a new one", body = ClientInformation),
+    responses((status = 200, description = "As it is registered now; anything left out is as in a new registration", body = ClientInformation),
         (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: no program registers itself any more", body = OauthErrorBody),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]
 pub async fn update(

@@ -127,7 +127,7 @@ errors! { pub CreateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVer
 
 /// Register a data source with its credentials
 #[utoipa::path(post, path = "/api/v1/data-sources", tag = "data_sources", request_body = CreateDataSourceRequest,
-    responses((status = 201, description = "Registered; its first test and discovery are under way", body = Envelope<DataSource>), CreateErrors))]
+    responses((status = 201, description = "Registered; its first test and discovery are running", body = Envelope<DataSource>), CreateErrors))]
 pub async fn create(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,

@@ -153,7 +153,7 @@ Conflict, ValidationError, UnreadableFile, ConnectionError, QueryTimeout; }
 #[utoipa::path(patch, path = "/api/v1/data-sources/{data_source_id}/credentials", tag = "data_sources",
     request_body = UpdateCredentialsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "Kept, sealed; open connections are dropped", body = Envelope<UpdatedCredentials>), UpdateCredentialsErrors))]
+    responses((status = 200, description = "Stored, encrypted; open connections are dropped", body = Envelope<UpdatedCredentials>), UpdateCredentialsErrors))]
 pub async fn update_credentials(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,

@@ -28,7 +28,8 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Options {
-    /// For good: the row, its credentials and the assignments of policies to it. Takes a softly deleted source too.
+    /// Permanently: the row, its credentials and the assignments of policies to it. Also works for a source that is
+    /// deleted already.
     #[param(default = false)]
     pub force: Option<bool>,
 }

@@ -18,7 +18,7 @@ errors! { pub FileUrlErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVeri
 /// Create a link to the file behind a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/file-url", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Lifetime),
-    responses((status = 200, description = "The link; POLICY_DENIED for whoever sees only a part of the source",
+    responses((status = 200, description = "The link; POLICY_DENIED for those who only see part of the source",
         body = Envelope<FileLink>), FileUrlErrors))]
 pub async fn get_file_url(
     State(sources): State<Sources>,

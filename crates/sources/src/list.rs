@@ -31,7 +31,7 @@ pub struct Filter {
     /// Part of the name or of the description.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
-    /// Those that are deleted and can be restored, instead of the others.
+    /// Deleted ones that can be restored, instead of the others.
     #[param(default = false)]
     pub deleted: Option<bool>,
     #[param(inline, default = "created_at")]

@@ -54,19 +54,19 @@ pub async fn buckets(SignedIn(caller): SignedIn) -> Result<Reply<StorageBuckets>
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Listing {
-    /// What the names begin with; inside one's own folder, and all of it without this.
+    /// What the names begin with; inside your own folder, and everything in it without this.
     #[garde(inner(length(max = 600)))]
     #[param(example = "organizations/1/files/7/reports/")]
     pub prefix: Option<String>,
-    /// Without it only what lies right below the prefix, and the folders there.
+    /// Without it, only what is directly below the prefix, and the folders there.
     #[garde(skip)]
     #[param(default = true, example = true)]
     pub recursive: Option<bool>,
-    /// How many objects at most.
+    /// Maximum number of objects.
     #[garde(inner(range(min = 1, max = 1000)))]
     #[param(minimum = 1, maximum = 1000, default = 1000, example = 1000)]
     pub limit: Option<u64>,
-    /// Only names after this one: `next_start_after` of the answer before.
+    /// Only names after this one: `next_start_after` of the previous answer.
     #[garde(inner(length(max = 600)))]
     pub start_after: Option<String>,
 }
@@ -102,7 +102,7 @@ pub struct StorageObject {
 
 /// List the objects below the caller's folder
 ///
-/// In the order of their names, a thousand at a time.
+/// Ordered by name, a thousand at a time.
 #[utoipa::path(get, path = "/api/v1/storage/buckets/{bucket_name}/objects", tag = "storage",
     params(("bucket_name" = String, Path, description = "The bucket", example = "rivergen"), Listing),
     responses((status = 200, description = "The objects", body = Envelope<StorageObjects>), ObjectsErrors))]

@@ -27,9 +27,9 @@ pub struct Filter {
     /// Whose.
     #[param(inline, default = "own")]
     pub scope: Option<Scope>,
-    /// Of these those that one person owns.
+    /// Only those that this person owns.
     pub uploaded_by_user_id: Option<UserId>,
-    /// A part of the name, whatever its case.
+    /// A part of the name, ignoring case.
     #[garde(inner(length(max = 255)))]
     #[param(example = "orders")]
     pub search: Option<String>,

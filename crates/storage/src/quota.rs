@@ -115,9 +115,9 @@ pub async fn usage(State(storage): State<Storage>, SignedIn(caller): SignedIn) -
 
 /// List the storage usage of each person
 ///
-/// With `storage.manage`; people who left too, whose files stay until somebody deletes them or takes them over.
+/// With `storage.manage`; including people who left, whose files stay until someone deletes them or takes them over.
 #[utoipa::path(get, path = "/api/v1/storage/usage/people", tag = "storage", params(PageQuery),
-    responses((status = 200, description = "Who takes the most first", body = Envelope<Page<PersonUsage>>), PeopleErrors))]
+    responses((status = 200, description = "Those who use the most first", body = Envelope<Page<PersonUsage>>), PeopleErrors))]
 pub async fn people(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

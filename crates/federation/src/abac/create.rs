@@ -70,9 +70,9 @@ errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Add an attribute-based access policy
 ///
-/// A policy that allows may give no more than whoever saves it holds in the whole organization.
+/// A policy that allows can grant no more than the person who saves it has in the whole organization.
 #[utoipa::path(post, path = "/api/v1/sso/abac/policies", tag = "sso", request_body = CreatePolicyRequest,
-    responses((status = 201, description = "It holds from the next decision", body = Envelope<AbacPolicyAnswer>), CreateErrors))]
+    responses((status = 201, description = "It applies from the next decision", body = Envelope<AbacPolicyAnswer>), CreateErrors))]
 pub async fn create_policy(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -152,7 +152,7 @@ errors! { pub EvaluateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbid
 
 /// Ask for an access decision and the reasons for it
 ///
-/// Nothing is changed, and nothing is written down.
+/// Nothing is changed or recorded.
 #[utoipa::path(post, path = "/api/v1/sso/abac/evaluate", tag = "sso", request_body = EvaluateRequest,
     responses((status = 200, description = "What the policies and the roles say", body = Envelope<AbacDecisionAnswer>), EvaluateErrors))]
 pub async fn evaluate(

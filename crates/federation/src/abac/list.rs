@@ -18,7 +18,7 @@ use crate::Federation;
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PoliciesQuery {
-    /// This one alone.
+    /// Only this one.
     #[garde(skip)]
     policy_id: Option<AbacPolicyId>,
     #[garde(inner(length(max = 100)))]
@@ -30,7 +30,7 @@ pub struct PoliciesQuery {
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<u64>,
-    /// How many to leave out.
+    /// How many to skip.
     #[garde(inner(range(max = 1_000_000)))]
     #[param(minimum = 0, default = 0, example = 0)]
     offset: Option<u64>,

@@ -92,8 +92,8 @@ errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Change an attribute-based policy
 #[utoipa::path(put, path = "/api/v1/sso/abac/policies/{policy_id}", tag = "sso", request_body = UpdatePolicyRequest,
-    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the organization that the caller stands in")),
-    responses((status = 200, description = "It holds from the next decision", body = Envelope<AbacPolicyAnswer>), UpdateErrors))]
+    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the session's organization")),
+    responses((status = 200, description = "It applies from the next decision", body = Envelope<AbacPolicyAnswer>), UpdateErrors))]
 pub async fn update_policy(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -34,7 +34,7 @@ const MOST_IN_JSON: u64 = 1_000;
 /// Members that are read at once.
 const BATCH: u64 = 500;
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BulkAction {
@@ -111,7 +111,7 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 /// With `Accept: text/csv` the report is a file of all members.
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/bulk-action/{organization_id}", tag = "sso_enforcement", request_body = BulkRequest,
     params(("organization_id" = OrganizationId, Path, description = "The organization"), BulkQuery),
-    responses((status = 200, description = "Done; the mails are on their way",
+    responses((status = 200, description = "Done; the e-mails are on their way",
         content((Envelope<BulkDone> = "application/json"), (String = "text/csv"))), BulkErrors))]
 pub async fn bulk_action(
     State(federation): State<Federation>,

@@ -90,11 +90,11 @@ errors! { pub EnforceErrors: InvalidRequest, NoEnforcementChange, Unauthorized, 
 
 /// Set, schedule or lift required single sign-on and second factors for an organization
 ///
-/// Needs a second factor, given not more than ten minutes ago; without it the details of the refusal name `second_factor`. On a
-/// trusted device a sign-in asks for it where it is told to (`ask_second_factor`).
+/// Needs a second factor that was entered within the last ten minutes; without it, the details of the error name
+/// `second_factor`. On a trusted device, a sign-in only asks for it if told to (`ask_second_factor`).
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/enforce/{organization_id}", tag = "sso_enforcement", request_body = EnforceRequest,
     params(("organization_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Set, or what it would do", body = Envelope<Enforced>), EnforceErrors))]
+    responses((status = 200, description = "The new settings, or what they would do", body = Envelope<Enforced>), EnforceErrors))]
 pub async fn enforce(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

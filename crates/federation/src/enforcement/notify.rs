@@ -61,7 +61,7 @@ errors! { pub NotifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 /// Send a kind of notice to the members it concerns
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/notifications/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), NotificationQuery),
-    responses((status = 200, description = "The mails are on their way", body = Envelope<NotificationsSent>), NotifyErrors))]
+    responses((status = 200, description = "The e-mails are on their way", body = Envelope<NotificationsSent>), NotifyErrors))]
 pub async fn send_notifications(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

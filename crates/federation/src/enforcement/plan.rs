@@ -102,7 +102,7 @@ errors! { pub PlanErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 /// Show how ready members are for required single sign-on and second factors, and the remaining steps
 #[utoipa::path(get, path = "/api/v1/sso/enforcement/migration-plan/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), PlanQuery, PageQuery),
-    responses((status = 200, description = "Where the members stand now", body = Envelope<MigrationPlan>), PlanErrors))]
+    responses((status = 200, description = "The current state of the members", body = Envelope<MigrationPlan>), PlanErrors))]
 pub async fn get_migration_plan(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

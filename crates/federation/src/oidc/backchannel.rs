@@ -73,7 +73,7 @@ errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavai
 #[utoipa::path(post, path = "/api/v1/sso/oidc/backchannel-logout/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = BackchannelLogoutForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "What it opened here has ended"), LogoutErrors))]
+    responses((status = 200, description = "The sessions that it started have ended"), LogoutErrors))]
 pub async fn backchannel_logout(
     State(federation): State<Federation>,
     origin: RequestOrigin,

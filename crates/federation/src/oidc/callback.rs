@@ -31,10 +31,10 @@ pub struct CallbackQuery {
     /// The issuer of the answer (RFC 9207).
     #[garde(inner(length(max = 2000)))]
     iss: Option<String>,
-    /// Set where the provider or the person refused.
+    /// Set if the provider or the person refused.
     #[garde(inner(length(max = 4096)))]
     error: Option<String>,
-    /// Not read: whoever makes a link can write anything there.
+    /// Ignored: whoever creates a link can write anything there.
     #[garde(skip)]
     #[serde(rename = "error_description")]
     _error_description: Option<String>,
@@ -44,7 +44,7 @@ errors! { pub CallbackErrors: SsoStateInvalid, OidcTokenRejected, SsoUserNotAllo
 
 /// Handle the OpenID provider's answer, and finish the sign-in
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback", tag = "sso", security(()), params(CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback(
     State(federation): State<Federation>,
@@ -59,7 +59,7 @@ pub async fn oidc_callback(
 /// Handle the answer of an OpenID provider that does not name itself in it
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"), CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback_of_organization(
     State(federation): State<Federation>,
@@ -76,7 +76,7 @@ pub async fn oidc_callback_of_organization(
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}/{provider_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"),
         ("provider_id" = SsoProviderId, Path, description = "The provider"), CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback_of_provider(
     State(federation): State<Federation>,

@@ -25,7 +25,7 @@ const SAML_METADATA: &str = "application/samlmetadata+xml";
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MetadataQuery {
-    /// A provider of the organization that the caller stands in.
+    /// A provider of the session's organization.
     #[garde(skip)]
     #[param(value_type = i64, required = true)]
     provider_id: Option<SsoProviderId>,
@@ -56,7 +56,7 @@ errors! { pub MetadataErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVer
 
 /// Get this service's metadata, to load into the identity provider
 #[utoipa::path(get, path = "/api/v1/sso/metadata", tag = "sso", params(MetadataQuery),
-    responses((status = 200, description = "In an envelope; bare XML where `Accept` asks for application/samlmetadata+xml",
+    responses((status = 200, description = "In an envelope; plain XML if `Accept` asks for application/samlmetadata+xml",
         content((Envelope<MetadataAnswer> = "application/json"), (String = "application/samlmetadata+xml"))), MetadataErrors))]
 pub async fn get_metadata(
     State(federation): State<Federation>,

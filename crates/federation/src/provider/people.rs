@@ -64,7 +64,7 @@ errors! {
 
 /// List the accounts linked at an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/providers/{provider_id}/identities", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in"), PageQuery),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization"), PageQuery),
     responses((status = 200, description = "In the order of their subjects", body = Envelope<Page<SsoIdentity>>), ListErrors))]
 pub async fn list_identities(
     State(federation): State<Federation>,
@@ -87,9 +87,9 @@ pub async fn list_identities(
 
 /// Unlink an account from an identity provider
 #[utoipa::path(delete, path = "/api/v1/sso/providers/{provider_id}/identities/{user_id}", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in"),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization"),
         ("user_id" = UserId, Path, description = "Whose account it is")),
-    responses((status = 204, description = "Unlinked; the sessions that the provider opened for them have ended"), UnlinkErrors))]
+    responses((status = 204, description = "Unlinked; the sessions that the provider started for them have ended"), UnlinkErrors))]
 pub async fn unlink_identity(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

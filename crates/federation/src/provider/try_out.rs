@@ -62,8 +62,8 @@ errors! { pub TestErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 
 /// Check a provider's configuration without signing anyone in
 #[utoipa::path(post, path = "/api/v1/sso/providers/{provider_id}/test", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
-    responses((status = 200, description = "What was found, be it good or bad", body = Envelope<ProviderTested>), TestErrors))]
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
+    responses((status = 200, description = "What was found, good or bad", body = Envelope<ProviderTested>), TestErrors))]
 pub async fn test_provider(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

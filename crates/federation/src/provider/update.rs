@@ -76,8 +76,8 @@ errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Change an identity provider, or rotate its certificate
 #[utoipa::path(put, path = "/api/v1/sso/providers/{provider_id}", tag = "sso", request_body = UpdateProviderRequest,
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
-    responses((status = 200, description = "Changed; the next sign-in sees it", body = Envelope<ProviderAnswer>), UpdateErrors))]
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
+    responses((status = 200, description = "Changed; it applies from the next sign-in", body = Envelope<ProviderAnswer>), UpdateErrors))]
 pub async fn update_provider(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -50,7 +50,7 @@ errors! { pub AcsErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionReje
 #[utoipa::path(post, path = "/api/v1/sso/saml/acs/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider whose page posts it")),
     request_body(content = SamlResponseForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         AcsErrors))]
 pub async fn saml_callback(
     State(federation): State<Federation>,

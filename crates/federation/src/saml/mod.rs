@@ -129,7 +129,7 @@ errors! { pub MetadataErrors: ProviderNotFound; }
 
 /// Get this service's SAML metadata for an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/saml/metadata/{provider_id}", tag = "sso", security(()),
-    params(("provider_id" = SsoProviderId, Path, description = "The provider that is to load it")),
+    params(("provider_id" = SsoProviderId, Path, description = "The provider that loads it")),
     responses((status = 200, description = "An EntityDescriptor: addresses, certificates to verify with and to encrypt for; nothing in it is secret",
         body = String, content_type = "application/samlmetadata+xml"), MetadataErrors))]
 pub async fn saml_metadata(State(federation): State<Federation>, Path(id): Path<SsoProviderId>) -> Result<Response> {

@@ -357,7 +357,7 @@ pub(super) async fn find(db: &impl ConnectionTrait, tenant: Tenant, provider: Op
 
 /// Show the SCIM configuration and the state of provisioning
 #[utoipa::path(get, path = "/api/v1/sso/scim/config", tag = "sso", params(ScimConfigQuery),
-    responses((status = 200, description = "As it stands; without the token", body = Envelope<ScimConfigAnswer>), GetErrors))]
+    responses((status = 200, description = "The current configuration, without the token", body = Envelope<ScimConfigAnswer>), GetErrors))]
 pub async fn get_scim_config(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -159,7 +159,7 @@ errors! { pub SyncErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 
 /// Start a reconciliation of SCIM users and groups
 #[utoipa::path(post, path = "/api/v1/sso/scim/sync", tag = "sso", request_body = TriggerScimSyncRequest,
-    responses((status = 200, description = "Begun; follow it at the configuration", body = Envelope<ScimSyncStarted>), SyncErrors))]
+    responses((status = 200, description = "Started; the configuration shows its progress", body = Envelope<ScimSyncStarted>), SyncErrors))]
 pub async fn trigger_scim_sync(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

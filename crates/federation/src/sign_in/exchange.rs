@@ -72,9 +72,9 @@ errors! { pub ExchangeErrors: InvalidRequest, InvalidCode, UserDisabled, SsoUser
 
 /// Exchange the one-time code of a sign-in for the tokens of its session
 #[utoipa::path(post, path = "/api/v1/sso/token", tag = "sso", request_body = SsoTokenRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SsoAnswer>), ExchangeErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SsoAnswer>), ExchangeErrors))]
 pub async fn exchange_code(
     State(federation): State<Federation>,
     origin: RequestOrigin,

@@ -54,7 +54,7 @@ errors! { pub WaysErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 
 /// List the ways to confirm who you are
 #[utoipa::path(get, path = "/api/v1/auth/proofs", tag = "authentication",
-    responses((status = 200, description = "All that would be taken; nothing where only another sign-in helps", body = Envelope<WaysToProve>), WaysErrors))]
+    responses((status = 200, description = "All that would be accepted; nothing if only another sign-in helps", body = Envelope<WaysToProve>), WaysErrors))]
 pub async fn ways_to_prove(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

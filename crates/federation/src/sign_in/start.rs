@@ -43,14 +43,14 @@ pub struct LoginQuery {
     #[garde(skip)]
     #[param(value_type = Option<i64>)]
     provider_id: Option<SsoProviderId>,
-    /// an address of a domain that its organization has proved; or
+    /// an address in a domain that its organization has verified; or
     #[garde(inner(length(max = 254)))]
     email: Option<String>,
-    /// the organization, by its name, where it has one provider.
+    /// the organization, by its name, if it has one provider.
     #[garde(inner(length(max = 255)))]
     organization: Option<String>,
-    /// Where the browser goes in the end: one of the addresses that the operator allows, or one below; the first of them, if
-    /// absent.
+    /// Where the browser goes in the end: one of the addresses that the operator allows, or one below it; the first of
+    /// them, if absent.
     #[garde(inner(length(max = 2000)))]
     redirect_uri: Option<String>,
     /// Comes back beside the code; the state that goes to the provider is the server's own.
@@ -60,13 +60,14 @@ pub struct LoginQuery {
     #[serde(default)]
     #[param(inline)]
     response_mode: ResponseMode,
-    /// For who may manage single sign-on, with `provider_id`: goes the whole way, signs nobody in, and shows in the end what
-    /// would have happened. An inactive provider can be tried out too.
+    /// For those who may manage single sign-on, with `provider_id`: runs through the whole sign-in, signs nobody in,
+    /// and finally shows what would have happened. An inactive provider can be tried out too.
     #[garde(skip)]
     #[serde(default)]
     test: bool,
-    /// For somebody who is signed in and linked at the provider, with `provider_id`: it asks them anew who they are, whatever it
-    /// knows, and says when it did; whoever comes back must be them. The session that it ends with is a fresh proof.
+    /// For someone who is signed in and linked at the provider, with `provider_id`: the provider asks them to sign in
+    /// again, even if it knows them, and says when it did; the person who comes back must be the same. The resulting
+    /// session counts as a fresh proof.
     #[garde(skip)]
     #[serde(default)]
     anew: bool,

@@ -171,7 +171,7 @@ errors! {
 
 /// Replace your backup codes with a new set
 #[utoipa::path(post, path = "/api/v1/mfa/backup-codes/generate", tag = "mfa", request_body = GenerateRequest,
-    responses((status = 200, description = "The codes, shown this once", body = Envelope<Generated>), GenerateErrors))]
+    responses((status = 200, description = "The codes, which are only shown this once", body = Envelope<Generated>), GenerateErrors))]
 pub async fn generate_backup_codes(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -39,7 +39,7 @@ errors! {
 
 /// Start setting up codes by e-mail
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/setup", tag = "mfa",
-    responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<EmailOtpSent>), SetupErrors))]
+    responses((status = 200, description = "A code is on its way; another request sends a new one, which replaces it", body = Envelope<EmailOtpSent>), SetupErrors))]
 pub async fn setup_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -74,7 +74,7 @@ pub struct EmailOtpVerifyRequest {
 
 /// Confirm codes by e-mail with the first code
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = EmailOtpVerifyRequest,
-    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
+    responses((status = 200, description = "On; the backup codes are only shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -126,7 +126,7 @@ pub struct MfaVerified {
 
 /// Finish a pending login with a code or a backup code
 #[utoipa::path(post, path = "/api/v1/auth/mfa/verify", tag = "authentication", request_body = MfaVerifyRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON")),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON")),
     responses((status = 200, description = "Signed in", body = Envelope<MfaVerified>), VerifyErrors))]
 pub async fn mfa_verify(
     State(identity): State<Identity>,

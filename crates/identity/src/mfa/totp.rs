@@ -62,7 +62,7 @@ errors! {
 
 /// Start setting up an authenticator app
 #[utoipa::path(post, path = "/api/v1/mfa/totp/setup", tag = "mfa", request_body = TotpSetupRequest,
-    responses((status = 200, description = "The seed; nothing is active before a first code confirms it", body = Envelope<TotpSetup>), SetupErrors))]
+    responses((status = 200, description = "The secret; nothing is active until a first code confirms it", body = Envelope<TotpSetup>), SetupErrors))]
 pub async fn setup_totp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -117,7 +117,7 @@ pub struct FactorEnabled {
 
 /// Confirm an authenticator app with its first code
 #[utoipa::path(post, path = "/api/v1/mfa/totp/verify", tag = "mfa", request_body = TotpVerifyRequest,
-    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
+    responses((status = 200, description = "On; the backup codes are only shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_totp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -133,7 +133,7 @@ const ANOTHER: &str = "Another account with this provider is already connected; 
 /// Disconnect a social account
 #[utoipa::path(delete, path = "/api/v1/auth/social-accounts/{provider}", tag = "authentication",
     params(("provider" = String, Path, description = "From the list of connected accounts")),
-    responses((status = 204, description = "Disconnected: it signs nobody in any more"), UnlinkErrors))]
+    responses((status = 204, description = "Disconnected: it can no longer be used to sign in"), UnlinkErrors))]
 pub async fn unlink_social_account(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

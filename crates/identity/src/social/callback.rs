@@ -44,14 +44,14 @@ pub struct CallbackAnswer {
     code: Option<String>,
     #[garde(inner(length(max = 200)))]
     state: Option<String>,
-    /// Set where the provider or the person refused.
+    /// Set if the provider or the person refused.
     #[garde(inner(length(max = 4096)))]
     error: Option<String>,
-    /// Not read: whoever makes a link can write anything there.
+    /// Ignored: whoever creates a link can write anything there.
     #[garde(skip)]
     #[serde(rename = "error_description")]
     _error_description: Option<String>,
-    /// JSON with the person's name, which Apple sends the first time alone.
+    /// JSON with the person's name, which Apple only sends the first time.
     #[garde(inner(length(max = 4096)))]
     user: Option<String>,
 }
@@ -65,7 +65,7 @@ errors! {
 /// Handle the provider's redirect, and log in or sign up
 #[utoipa::path(get, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers"), CallbackAnswer),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>),
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>),
         (status = 303, description = "To the redirect target of the start, with a handover code, the provider's code or an error"), CallbackErrors))]
 pub async fn oauth_callback(
     State(identity): State<Identity>,
@@ -81,7 +81,7 @@ pub async fn oauth_callback(
 #[utoipa::path(post, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers")),
     request_body(content = CallbackAnswer, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>),
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>),
         (status = 303, description = "To the redirect target of the start, with a handover code, the provider's code or an error"), FormErrors))]
 pub async fn oauth_callback_form(
     State(identity): State<Identity>,
@@ -247,9 +247,9 @@ pub struct HandoverRequest {
 
 /// Exchange a handover code for tokens
 #[utoipa::path(post, path = "/api/v1/auth/oauth/handover", tag = "authentication", request_body = HandoverRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>), HandoverErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>), HandoverErrors))]
 pub async fn oauth_handover(
     State(identity): State<Identity>,
     origin: RequestOrigin,

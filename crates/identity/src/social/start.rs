@@ -77,20 +77,21 @@ pub struct UrlQuery {
     /// Comes back in the answer of the sign-in; the state that goes to the provider is the server's own.
     #[garde(inner(length(max = 500)))]
     state: Option<String>,
-    /// Where the browser goes when it is back: one of the addresses that the operator allows, or one below.
+    /// Where the browser goes when it is back: one of the addresses that the operator allows, or one below it.
     #[garde(inner(length(max = 2000)))]
     redirect_to: Option<String>,
-    /// What `redirect_to` is given in its query.
+    /// What `redirect_to` gets in its query.
     #[garde(skip)]
     #[param(inline)]
     deliver: Option<Deliver>,
-    /// Must be `true` where the server has terms and the sign-in may make a new account.
+    /// Must be `true` if the server has terms and the sign-in may create a new account.
     #[garde(skip)]
     agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
     terms_version: Option<String>,
-    /// For somebody who is signed in: the provider asks them anew who they are, whatever it knows, and says when it did; whoever
-    /// comes back must be them, by the account that they have connected. The session that it ends with is a fresh proof.
+    /// For someone who is signed in: the provider asks them to sign in again, even if it knows them, and says when it
+    /// did; the person who comes back must be the same, by the account that they have connected. The resulting session
+    /// counts as a fresh proof.
     #[garde(skip)]
     #[serde(default)]
     anew: bool,

@@ -113,7 +113,7 @@ const TIMEOUT: u32 = 60_000;
 
 /// Start registering a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/register/start", tag = "webauthn", request_body = StartRegistrationRequest,
-    responses((status = 201, description = "Options for the authenticator; the challenge is good for five minutes", body = Envelope<CreationOptions>), StartRegistrationErrors))]
+    responses((status = 201, description = "Options for the authenticator; the challenge is valid for five minutes", body = Envelope<CreationOptions>), StartRegistrationErrors))]
 pub async fn start_registration(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

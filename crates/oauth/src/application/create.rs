@@ -105,7 +105,7 @@ async fn may_create(oauth: &Oauth, caller: &Caller, organization: OrganizationId
 /// Register an application
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateApplicationRequest,
-    responses((status = 201, description = "The application, with the secret that is shown this once", body = Envelope<CreatedApplication>), CreateErrors))]
+    responses((status = 201, description = "The application, with its secret, which is only shown this once", body = Envelope<CreatedApplication>), CreateErrors))]
 pub async fn create(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,

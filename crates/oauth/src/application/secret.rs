@@ -111,7 +111,7 @@ fn keeps_secrets(row: &super::Model) -> Result<()> {
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
-    responses((status = 200, description = "The new secret; the old ones and all tokens are void", body = Envelope<NewSecret>), RegenerateErrors))]
+    responses((status = 200, description = "The new secret; the old ones and all tokens stop working", body = Envelope<NewSecret>), RegenerateErrors))]
 pub async fn regenerate(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -151,7 +151,7 @@ pub struct AddSecretRequest {
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
     request_body = AddSecretRequest,
-    responses((status = 201, description = "The new secret; the others stay good", body = Envelope<NewSecret>), AddErrors))]
+    responses((status = 201, description = "The new secret; the others keep working", body = Envelope<NewSecret>), AddErrors))]
 pub async fn add(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -209,7 +209,7 @@ pub struct OauthSecrets {
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
-    responses((status = 200, description = "Those that are good, without their values; at most five", body = Envelope<OauthSecrets>), ListErrors))]
+    responses((status = 200, description = "Those that still work, without their values; at most five", body = Envelope<OauthSecrets>), ListErrors))]
 pub async fn list(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -234,7 +234,7 @@ pub async fn list(
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications"),
         ("secret" = i64, Path, description = "The id of the secret, from the list of secrets")),
-    responses((status = 200, description = "It opens nothing any more; the tokens stay good", body = Envelope<Done>), RemoveErrors))]
+    responses((status = 200, description = "It no longer works; the tokens keep working", body = Envelope<Done>), RemoveErrors))]
 pub async fn remove(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,

@@ -105,7 +105,7 @@ fn plain(error: OauthError) -> Error {
 
 /// Record a person's decision from a front end
 #[utoipa::path(post, path = "/api/v1/oauth/authorize", tag = "oauth2", request_body = AuthorizeRequest,
-    responses((status = 200, description = "Where to send the browser; a refusal is one too", body = Envelope<AuthorizeAnswer>), AuthorizeErrors))]
+    responses((status = 200, description = "Where to send the browser, also when the person refused", body = Envelope<AuthorizeAnswer>), AuthorizeErrors))]
 pub async fn authorize(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -197,7 +197,7 @@ pub struct AppInfo {
 
 /// Read about an application, for a consent page
 #[utoipa::path(get, path = "/api/v1/oauth/app-info", tag = "oauth2", security(()), params(InfoQuery),
-    responses((status = 200, description = "What a person should know before they decide", body = Envelope<AppInfo>), InfoErrors))]
+    responses((status = 200, description = "What a person should know before deciding", body = Envelope<AppInfo>), InfoErrors))]
 pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>) -> Result<Reply<AppInfo>> {
     let client: Arc<Client> = crate::request::client(&oauth, &query.client_id).await.map_err(enveloped)?;
     if !client.sends_to(&query.redirect_uri) {
@@ -230,7 +230,7 @@ pub struct LookQuery {
 
 /// Read the look of the sign-in page on the way to an application
 #[utoipa::path(get, path = "/api/v1/oauth/branding", tag = "oauth2", security(()), params(LookQuery),
-    responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` where the request is none that would ask somebody, or where the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
+    responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` if the request is not valid, or if the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
 pub async fn sign_in_look(
     State(oauth): State<Oauth>,
     origin: RequestOrigin,

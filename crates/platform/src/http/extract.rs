@@ -146,7 +146,7 @@ impl PageQuery {
 #[derive(Debug, Clone, Copy, Default, Deserialize, Validate, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SkipLimit {
-    /// How many to leave out.
+    /// How many to skip.
     #[garde(skip)]
     #[param(minimum = 0, default = 0, example = 0)]
     skip: Option<u64>,

@@ -60,7 +60,7 @@ errors! { pub AssignErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 /// Assign a policy to resources or people
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/assignments", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy")), request_body = AssignPolicyRequest,
-    responses((status = 201, description = "Bound; the next query is governed", body = Envelope<PolicyAssignment>), AssignErrors))]
+    responses((status = 201, description = "Assigned; it applies from the next query", body = Envelope<PolicyAssignment>), AssignErrors))]
 pub async fn assign_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,

@@ -100,7 +100,7 @@ pub async fn list_policy_assignments(
 #[utoipa::path(delete, path = "/api/v1/policies/{policy_id}/assignments/{policy_assignment_id}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"),
         ("policy_assignment_id" = i64, Path, description = "An assignment of it")),
-    responses((status = 200, description = "Taken away; the next query is not governed through it", body = Envelope<RemovedAssignment>), RemoveAssignmentErrors))]
+    responses((status = 200, description = "Removed; it no longer applies from the next query", body = Envelope<RemovedAssignment>), RemoveAssignmentErrors))]
 pub async fn remove_policy_assignment(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,

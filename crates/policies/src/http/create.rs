@@ -95,7 +95,7 @@ errors! { pub CreateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 
 /// Create a policy with its rules and, if wanted, its assignments
 #[utoipa::path(post, path = "/api/v1/policies", tag = "policies", request_body = CreatePolicyRequest,
-    responses((status = 201, description = "Created; where it is assigned, the next query is governed", body = Envelope<Policy>), CreateErrors))]
+    responses((status = 201, description = "Created; if it is assigned, it applies from the next query", body = Envelope<Policy>), CreateErrors))]
 pub async fn create_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,

@@ -32,7 +32,7 @@ pub struct Filter {
     /// Only policies of this workspace.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Over how many days evaluations are counted, today included.
+    /// The number of days over which evaluations are counted, including today.
     #[garde(inner(range(min = 1, max = 366)))]
     #[param(minimum = 1, maximum = 366, default = 30)]
     pub days: Option<u16>,

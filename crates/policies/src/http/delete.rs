@@ -32,8 +32,8 @@ const RESTORABLE: Duration = Duration::days(30);
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Options {
-    /// For good: it cannot be restored, and the record of what it did goes with it. Also for a policy that is deleted
-    /// already.
+    /// Permanently: it cannot be restored, and the record of its activity is deleted too. Also works for a policy that
+    /// is deleted already.
     #[param(default = false)]
     pub force: Option<bool>,
 }
@@ -54,7 +54,7 @@ errors! {
 /// Delete a policy, for thirty days or for good
 #[utoipa::path(delete, path = "/api/v1/policies/{policy_id}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Options),
-    responses((status = 200, description = "Deleted; the next query is not governed by it", body = Envelope<DeletedPolicy>), DeleteErrors))]
+    responses((status = 200, description = "Deleted; it no longer applies from the next query", body = Envelope<DeletedPolicy>), DeleteErrors))]
 pub async fn delete_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -92,7 +92,7 @@ pub async fn delete_policy(
 /// Restore a deleted policy
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/restore", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "A policy that was deleted less than thirty days ago")),
-    responses((status = 200, description = "As it was; where it is active and assigned, the next query is governed", body = Envelope<Policy>), RestoreErrors))]
+    responses((status = 200, description = "As it was; if it is active and assigned, it applies from the next query", body = Envelope<Policy>), RestoreErrors))]
 pub async fn restore_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,

@@ -30,10 +30,10 @@ pub struct Filter {
     pub user_id: Option<UserId>,
     /// Only this query.
     pub query_id: Option<QueryId>,
-    /// From this time on; ISO 8601 with a zone.
+    /// From this time on; ISO 8601 with a time zone.
     #[param(format = DateTime, example = "2024-12-01T00:00:00Z")]
     pub start_date: Option<String>,
-    /// Up to this time; ISO 8601 with a zone.
+    /// Up to this time; ISO 8601 with a time zone.
     #[param(format = DateTime, example = "2024-12-31T23:59:59Z")]
     pub end_date: Option<String>,
 }

@@ -61,7 +61,7 @@ errors! { pub UpdateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 /// Change a policy and its rules
 #[utoipa::path(patch, path = "/api/v1/policies/{policy_id}", tag = "policies", request_body = UpdatePolicyRequest,
     params(("policy_id" = PolicyId, Path, description = "The policy")),
-    responses((status = 200, description = "The policy as the next query meets it", body = Envelope<Policy>), UpdateErrors))]
+    responses((status = 200, description = "The policy as it applies to the next query", body = Envelope<Policy>), UpdateErrors))]
 pub async fn update_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,

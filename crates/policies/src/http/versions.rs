@@ -85,7 +85,7 @@ pub async fn list_policy_versions(
 /// Read one version of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/versions/{version}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "From 1")),
-    responses((status = 200, description = "What the policy was, and what had changed", body = Envelope<WholePolicyVersion>), GetVersionErrors))]
+    responses((status = 200, description = "The policy as it was, and what had changed", body = Envelope<WholePolicyVersion>), GetVersionErrors))]
 pub async fn get_policy_version(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -100,7 +100,7 @@ pub async fn get_policy_version(
 
 /// Restore an earlier version of a policy
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/versions/{version}/restore", tag = "policies",
-    params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "The version that is to hold again")),
+    params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "The version to restore")),
     responses((status = 200, description = "The policy, with that version's fields and rules as its next version; its assignments stay", body = Envelope<Policy>), RestoreVersionErrors))]
 pub async fn restore_policy_version(
     State(policies): State<Policies>,

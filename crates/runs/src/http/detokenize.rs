@@ -46,7 +46,7 @@ errors! { pub DetokenizeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNo
 
 /// Reveal the values behind masked tokens
 #[utoipa::path(post, path = "/api/v1/policies/detokenize", tag = "policies", request_body = DetokenizeRequest,
-    responses((status = 200, description = "The values; the request is in the audit log", body = Envelope<Detokenized>), DetokenizeErrors))]
+    responses((status = 200, description = "The values; the request is recorded in the audit log", body = Envelope<Detokenized>), DetokenizeErrors))]
 pub async fn detokenize(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,

@@ -81,7 +81,8 @@ impl QueryRun {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// Of this person; without it one's own. Others' need the permission `audit.read` in the whole organization.
+    /// Of this person; without it, your own. Those of others need the permission `audit.read` in the whole
+    /// organization.
     pub user_id: Option<UserId>,
     pub status: Option<RunStatus>,
     /// Inclusive.
@@ -160,7 +161,7 @@ pub struct Cancelled {
 /// Cancel a running query
 #[utoipa::path(post, path = "/api/v1/queries/{query_id}/cancel", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run")),
-    responses((status = 200, description = "Whoever waits for it is answered QUERY_CANCELLED", body = Envelope<Cancelled>), CancelErrors))]
+    responses((status = 200, description = "Whoever is waiting for it gets QUERY_CANCELLED", body = Envelope<Cancelled>), CancelErrors))]
 pub async fn cancel_query(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,

@@ -124,10 +124,9 @@ const JSON: &str = "application/json";
 /// Run a read-only query on a data source, subject to the caller's policies
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/query", tag = "data_sources", request_body = QueryRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source"),
-        ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query goes on by itself, and its \
-            result is kept for a while", example = "respond-async")),
+        ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query continues in the background, and its result is kept for a while", example = "respond-async")),
     responses(
-        (status = 202, description = "It runs. `location` tells how it stands, and `…/result` what it answered",
+        (status = 202, description = "Running. `location` is the address of its status, and `…/result` that of its result",
             body = Envelope<QueryRun>, headers(("location" = String, description = "The run"))),
         (status = 200, description = "The rows that the caller may see. With `Accept: text/csv`, \
             `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` they are streamed in that form; \

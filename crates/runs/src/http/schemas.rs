@@ -35,14 +35,14 @@ pub struct Filter {
     /// Only tables of this name.
     #[garde(inner(length(max = 255)))]
     pub table_name: Option<String>,
-    /// Only tables with this in their name, whatever the case.
+    /// Only tables with this in their name, ignoring case.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
     #[param(default = true)]
     pub include_columns: Option<bool>,
     #[param(minimum = 1, default = 1)]
     pub page: Option<u64>,
-    /// Tables of a page.
+    /// Tables per page.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     pub page_size: Option<u64>,
 }

@@ -149,7 +149,7 @@ ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalErro
 
 /// Simulate what a person sees, before and after a change of policies
 #[utoipa::path(post, path = "/api/v1/policies/simulate", tag = "policies", request_body = SimulateRequest,
-    responses((status = 200, description = "Table by table, with the policies that make it so", body = Envelope<Simulation>), SimulateErrors))]
+    responses((status = 200, description = "Table by table, with the policies responsible", body = Envelope<Simulation>), SimulateErrors))]
 pub async fn simulate_policies(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,

@@ -113,7 +113,7 @@ DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, Conn
 /// Read statistics of a table's columns, from a sample of the rows that you may see
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/statistics", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Wanted),
-    responses((status = 200, description = "Column by column, as a query of the caller's would have it",
+    responses((status = 200, description = "Column by column, as the caller's own query would see it",
         body = Envelope<Statistics>), StatisticsErrors))]
 pub async fn get_statistics(
     State(engine): State<Engine>,

@@ -189,7 +189,7 @@ pub async fn list_column_tags(
 /// Tag columns with what they contain
 #[utoipa::path(put, path = "/api/v1/data-sources/{data_source_id}/tags", tag = "policies", request_body = SetTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "All tags of these columns; policies for them hold at the next query", body = Envelope<Vec<ColumnTag>>), SetTagsErrors))]
+    responses((status = 200, description = "All tags of these columns; policies for them apply from the next query", body = Envelope<Vec<ColumnTag>>), SetTagsErrors))]
 pub async fn set_column_tags(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -251,7 +251,7 @@ pub async fn set_column_tags(
 /// Propose tags for columns, from their names and some values
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/tags/proposals", tag = "policies", request_body = ProposeTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "New proposals, for somebody to confirm", body = Envelope<ProposedTags>), ProposeTagsErrors))]
+    responses((status = 200, description = "New proposals, for someone to confirm", body = Envelope<ProposedTags>), ProposeTagsErrors))]
 pub async fn propose_column_tags(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,

@@ -46,7 +46,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 pub struct Options {
     /// Only this schema.
     pub schema_name: Option<String>,
-    /// Read the source again even where a kept schema exists.
+    /// Read the source again even if a stored schema exists.
     #[param(default = false)]
     pub refresh: Option<bool>,
 }

@@ -244,7 +244,7 @@ errors! { pub ListDiscoveriesErrors: Unauthorized, Forbidden, EmailNotVerified, 
 /// List the discoveries of a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/discoveries", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery),
-    responses((status = 200, description = "The newest first, with how far they are", body = Envelope<Page<DiscoveryRun>>), ListDiscoveriesErrors))]
+    responses((status = 200, description = "The newest first, with their progress", body = Envelope<Page<DiscoveryRun>>), ListDiscoveriesErrors))]
 pub async fn list_discoveries(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,

@@ -22,7 +22,7 @@ use crate::{Storage, access::ObjectName, file};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// The links to this file, whoever made them: for its owner, and with `storage.manage`.
+    /// The links to this file, whoever created them: for its owner, and with `storage.manage`.
     #[param(example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet")]
     pub object_name: Option<String>,
     /// With `storage.manage`: the links of all members.

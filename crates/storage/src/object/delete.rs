@@ -29,7 +29,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Force {
-    /// Delete it although a data source reads it.
+    /// Delete it even though a data source reads it.
     #[param(default = false, example = false)]
     pub force: Option<bool>,
 }
@@ -44,11 +44,11 @@ errors! { pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound,
 
 /// Delete a file permanently
 ///
-/// One's own with `storage.delete`; those of others, of people who left too, with `storage.manage`.
+/// Your own with `storage.delete`; those of others, including people who left, with `storage.manage`.
 #[utoipa::path(delete, path = "/api/v1/storage/objects/{object_name}", tag = "storage",
     params(("object_name" = String, Path, description = "The whole path of the file, with its slashes",
         example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"), Force),
-    responses((status = 200, description = "It is gone, and its links are dead", body = Envelope<DeletedFile>), DeleteErrors))]
+    responses((status = 200, description = "Deleted; its links no longer work", body = Envelope<DeletedFile>), DeleteErrors))]
 pub async fn delete(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

@@ -36,8 +36,8 @@ errors! { pub ShareErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVeri
 
 /// Share a folder with a workspace
 ///
-/// Members who stand in the workspace and hold `storage.read` there then list and read what lies in the folder, what comes
-/// into it later too. A file that a data source reads is read by those alone from whom no policy keeps any of it.
+/// Members in the workspace with `storage.read` there can then list and read what is in the folder, including what is
+/// added later. A file that a data source reads can only be read by those from whom no policy hides any of it.
 #[utoipa::path(post, path = "/api/v1/storage/shares", tag = "storage", request_body = ShareFolderRequest,
     responses((status = 201, description = "Shared", body = Envelope<FolderShare>), ShareErrors))]
 pub async fn create(

@@ -56,7 +56,7 @@ pub async fn options(State(storage): State<Storage>) -> Response {
         ("Upload-Metadata" = String, Header, description = "Keys, each with its value in Base64",
             example = "filename b3JkZXJzLnBhcnF1ZXQ=,file_category ZGF0YV9zb3VyY2U=")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "A first piece, or nothing"),
-    responses((status = 201, description = "Begun; `Location` is where it goes on, `Upload-Offset` how much is there"), CreateErrors))]
+    responses((status = 201, description = "Started; `Location` is where to continue, `Upload-Offset` how much has arrived"), CreateErrors))]
 pub async fn create(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

@@ -17,7 +17,7 @@ errors! { pub TerminateErrors: Unauthorized, Forbidden, EmailNotVerified, NotFou
 /// Cancel an upload
 #[utoipa::path(delete, path = "/api/v1/storage/tus/{upload_id}", tag = "storage",
     params(("upload_id" = UploadId, Path, description = "The upload")),
-    responses((status = 204, description = "It is gone, and its quota is free"), TerminateErrors))]
+    responses((status = 204, description = "Deleted, and its quota is free again"), TerminateErrors))]
 pub async fn terminate(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

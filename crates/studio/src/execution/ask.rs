@@ -67,9 +67,8 @@ ConnectionError, PlannerUnavailable, QueryTimeout; }
 
 /// Turn a question in words into SQL and run it
 #[utoipa::path(post, path = "/api/v1/prompts/execute", tag = "prompt_studio", request_body = ExecuteRequest,
-    params(("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the run goes on by itself; follow it \
-        by its events or its status", example = "respond-async")),
-    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+    params(("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the run continues in the background; follow it by its events or its status", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or started, if it continues in the background", body = Envelope<Execution>),
         ExecuteErrors))]
 pub async fn execute_prompt(
     State(studio): State<Studio>,
@@ -122,8 +121,8 @@ pub(crate) fn check_workspace(caller: &Caller, wanted: Option<WorkspaceId>) -> R
 /// Ask a saved question again, subject to your own policies
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/execute", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
-        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
-    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+        ("prefer" = Option<String>, Header, description = "As for `/api/v1/prompts/execute`", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or started, if it continues in the background", body = Envelope<Execution>),
         ExecuteErrors))]
 pub async fn execute_again(
     State(studio): State<Studio>,

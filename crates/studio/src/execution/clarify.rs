@@ -54,8 +54,8 @@ QueryLimitExceeded, InternalError, ConnectionError, QueryTimeout; }
 /// Answer a run's question back, and ask its question again
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/clarify", tag = "prompt_studio",
     request_body = ClarifyRequest,
-    params(("execution_id" = ExecutionId, Path, description = "One's own run that ended with the code QUESTION_AMBIGUOUS"),
-        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
+    params(("execution_id" = ExecutionId, Path, description = "Your own run that ended with the code QUESTION_AMBIGUOUS"),
+        ("prefer" = Option<String>, Header, description = "As for `/api/v1/prompts/execute`", example = "respond-async")),
     responses((status = 200, description = "Another run, of the same question", body = Envelope<Execution>),
         ClarifyErrors))]
 pub async fn clarify_execution(

@@ -47,8 +47,8 @@ errors! { pub FeedbackErrors: InvalidRequest, InvalidQuery, Unauthorized, Forbid
 
 /// Give feedback on whether a run answered its question
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/feedback", tag = "prompt_studio",
-    request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, ended")),
-    responses((status = 200, description = "It is on record", body = Envelope<GivenFeedback>), FeedbackErrors))]
+    request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "Your own run, ended")),
+    responses((status = 200, description = "Recorded", body = Envelope<GivenFeedback>), FeedbackErrors))]
 pub async fn give_feedback(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,

@@ -33,7 +33,7 @@ errors! { pub SaveErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerif
 
 /// Save the question of a completed run
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/save", tag = "prompt_studio",
-    request_body = SaveRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, completed, of a question that is not saved")),
+    request_body = SaveRequest, params(("execution_id" = ExecutionId, Path, description = "Your own completed run of a question that is not saved")),
     responses((status = 201, description = "The saved question", body = Envelope<PromptSummary>), SaveErrors))]
 pub async fn save_execution(
     State(studio): State<Studio>,

@@ -24,7 +24,7 @@ pub struct ClearFilter {
     /// Last run in this time.
     #[param(default = "all")]
     pub time_period: Option<TimePeriod>,
-    /// Of this person; without it one's own. Others' need the permissions `prompt.write` and `audit.read`.
+    /// Of this person; without it, your own. Those of others need the permissions `prompt.write` and `audit.read`.
     pub user_id: Option<UserId>,
 }
 

@@ -37,7 +37,7 @@ pub struct HistoryFilter {
     pub sort_by: Option<HistorySortBy>,
     #[param(inline, default = "desc")]
     pub sort_order: Option<SortOrder>,
-    /// Of this person; without it one's own. Others' need the permission `audit.read`.
+    /// Of this person; without it, your own. Those of others need the permission `audit.read`.
     pub user_id: Option<UserId>,
 }
 

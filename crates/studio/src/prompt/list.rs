@@ -24,7 +24,7 @@ pub struct Filter {
     /// Part of the name or of the question.
     #[garde(inner(length(chars, max = 255)))]
     pub search: Option<String>,
-    /// Those that are deleted and can be restored, instead of the others.
+    /// Deleted ones that can be restored, instead of the others.
     #[param(default = false)]
     pub deleted: Option<bool>,
     #[param(inline, default = "created_at")]

@@ -233,8 +233,8 @@ pub async fn list_prompt_versions(
 /// Restore the name, tags and metadata of a saved question's earlier version
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/versions/{version}/restore", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
-        ("version" = i64, Path, description = "The version that is to hold again")),
-    responses((status = 200, description = "The version that it is now: the next one, or the last where nothing is different", body = Envelope<PromptVersion>),
+        ("version" = i64, Path, description = "The version to restore")),
+    responses((status = 200, description = "The current version: the next one, or the last if nothing is different", body = Envelope<PromptVersion>),
         RestorePromptVersionErrors))]
 pub async fn restore_prompt_version(
     State(studio): State<Studio>,

@@ -40,11 +40,11 @@ errors! { pub CreateScheduleErrors: InvalidRequest, Unauthorized, Forbidden, Ema
 
 /// Schedule a saved question to run as yourself
 ///
-/// Each run happens under the policies that hold for its owner at that moment. It needs a session, `prompt.execute` and
-/// `datasource.query`; with a webhook `prompt.write` too. A workspace has 100 schedules at most.
+/// Each run is subject to the policies that apply to its owner at that moment. It needs a session, `prompt.execute` and
+/// `datasource.query`, and with a webhook also `prompt.write`. A workspace can have at most 100 schedules.
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/schedules", tag = "prompt_studio", request_body = CreateScheduleRequest,
     params(("prompt_id" = PromptId, Path, description = "The saved question")),
-    responses((status = 201, description = "The schedule, with the secret of its webhook where it has one", body = Envelope<PromptSchedule>),
+    responses((status = 201, description = "The schedule, with the secret of its webhook if it has one", body = Envelope<PromptSchedule>),
         CreateScheduleErrors))]
 pub async fn create_schedule(
     State(studio): State<Studio>,

@@ -92,7 +92,7 @@ errors! { pub ListScheduledRunsErrors: Unauthorized, Forbidden, EmailNotVerified
 /// List the runs of a schedule with what was sent: your own or, with `prompt.write`, someone else's
 #[utoipa::path(get, path = "/api/v1/prompts/schedules/{schedule_id}/runs", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule"), PageQuery),
-    responses((status = 200, description = "The latest first; they are kept for 30 days", body = Envelope<Page<ScheduledRun>>),
+    responses((status = 200, description = "The latest first; kept for 30 days", body = Envelope<Page<ScheduledRun>>),
         ListScheduledRunsErrors))]
 pub async fn list_scheduled_runs(
     State(studio): State<Studio>,

@@ -21,7 +21,7 @@ pub struct ScheduleFilter {
     /// Those of this saved question.
     pub prompt_id: Option<PromptId>,
     pub status: Option<Status>,
-    /// One's own alone.
+    /// Only your own.
     #[param(default = false)]
     pub own: Option<bool>,
 }

@@ -23,7 +23,7 @@ errors! { pub RunScheduleErrors: Unauthorized, Forbidden, EmailNotVerified, NotF
 /// Run your own schedule now and deliver its result, without changing when it is next due
 #[utoipa::path(post, path = "/api/v1/prompts/schedules/{schedule_id}/run", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule, paused or not")),
-    responses((status = 202, description = "The run, which goes on by itself", body = Envelope<ScheduledRun>), RunScheduleErrors))]
+    responses((status = 202, description = "The run, which continues in the background", body = Envelope<ScheduledRun>), RunScheduleErrors))]
 pub async fn run_schedule(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,

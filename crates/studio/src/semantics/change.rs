@@ -18,7 +18,7 @@ errors! { pub ChangeSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, Em
 /// Change an entry of the semantic layer
 #[utoipa::path(put, path = "/api/v1/prompts/semantic-layer/{semantic_entry_id}", tag = "prompt_studio",
     request_body = SemanticRequest, params(("semantic_entry_id" = SemanticEntryId, Path, description = "The entry")),
-    responses((status = 200, description = "The entry; of the same kind as it was", body = Envelope<SemanticEntry>), ChangeSemanticsErrors))]
+    responses((status = 200, description = "The entry; its kind cannot change", body = Envelope<SemanticEntry>), ChangeSemanticsErrors))]
 pub async fn change_semantics(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,

@@ -28,7 +28,7 @@ errors! { pub CreateSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, Em
 
 /// Add an entry to the semantic layer: a join, a metric, a description or a synonym
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer", tag = "prompt_studio", request_body = SemanticRequest,
-    responses((status = 201, description = "It is in use at once; it takes the place of a proposal of the same name", body = Envelope<SemanticEntry>),
+    responses((status = 201, description = "It is in use immediately; it replaces a proposal with the same name", body = Envelope<SemanticEntry>),
         CreateSemanticsErrors))]
 pub async fn create_semantics(
     State(studio): State<Studio>,

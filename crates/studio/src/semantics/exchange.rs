@@ -75,7 +75,7 @@ errors! { pub ExportSemanticsErrors: Unauthorized, Forbidden, EmailNotVerified, 
 
 /// Export the confirmed semantic layer as YAML
 #[utoipa::path(get, path = "/api/v1/prompts/semantic-layer/export", tag = "prompt_studio",
-    responses((status = 200, description = "What is confirmed for everybody of the workspace, as far as one may see it", body = Envelope<ExportedSemantics>),
+    responses((status = 200, description = "What is confirmed for everyone in the workspace, as far as you may see it", body = Envelope<ExportedSemantics>),
         ExportSemanticsErrors))]
 pub async fn export_semantics(
     State(studio): State<Studio>,
@@ -114,7 +114,7 @@ errors! { pub ImportSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, Em
 
 /// Import entries of the semantic layer from YAML: all of them, or none
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/import", tag = "prompt_studio", request_body = ImportRequest,
-    responses((status = 200, description = "Each takes the place of the one of its name; others stay", body = Envelope<ImportedSemantics>),
+    responses((status = 200, description = "Each replaces the one with its name; others stay", body = Envelope<ImportedSemantics>),
         ImportSemanticsErrors))]
 pub async fn import_semantics(
     State(studio): State<Studio>,

@@ -63,7 +63,7 @@ errors! { pub ProposeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVe
 
 /// Find joins in schemas and past queries, and propose them
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/proposals", tag = "prompt_studio", request_body = ProposeRequest,
-    responses((status = 200, description = "They wait among the entries with the status proposed", body = Envelope<ProposedSemantics>),
+    responses((status = 200, description = "They are among the entries with the status proposed", body = Envelope<ProposedSemantics>),
         ProposeErrors))]
 pub async fn propose_semantics(
     State(studio): State<Studio>,

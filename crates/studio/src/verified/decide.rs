@@ -23,7 +23,7 @@ async fn find(studio: &Studio, caller: &Caller, id: VerifiedPairId) -> Result<(T
 /// Confirm that SQL answers a question
 #[utoipa::path(post, path = "/api/v1/prompts/verified-pairs/{verified_pair_id}/verify", tag = "prompt_studio",
     params(("verified_pair_id" = VerifiedPairId, Path, description = "The pair")),
-    responses((status = 200, description = "From now on the question is answered so", body = Envelope<VerifiedPair>), DecideErrors))]
+    responses((status = 200, description = "From now on, the question is answered this way", body = Envelope<VerifiedPair>), DecideErrors))]
 pub async fn verify_pair(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,

@@ -29,7 +29,7 @@ errors! { pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, 
 /// Add a mail domain to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains", tag = "organizations", request_body = AddDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 201, description = "Claimed; publish `record`, then verify", body = Envelope<DomainAnswer>), AddErrors))]
+    responses((status = 201, description = "Added; publish `record`, then verify", body = Envelope<DomainAnswer>), AddErrors))]
 pub async fn add(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -99,7 +99,7 @@ errors! {
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail", tag = "organizations", request_body = MailDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "On its way; a code of before is good no more", body = Envelope<DomainMailed>), MailErrors))]
+    responses((status = 200, description = "On its way; earlier codes no longer work", body = Envelope<DomainMailed>), MailErrors))]
 pub async fn mail_domain_code(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -152,7 +152,7 @@ fn letter(domain: &str, organization: &str, by: &str, code: &Token) -> MailTempl
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail/verify", tag = "organizations", request_body = VerifyDomainByMailRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "Proved for a year, unless another organization publishes its record", body = Envelope<DomainAnswer>), MailedErrors))]
+    responses((status = 200, description = "Verified for a year, unless another organization publishes its record", body = Envelope<DomainAnswer>), MailedErrors))]
 pub async fn verify_domain_by_mail(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -28,7 +28,7 @@ errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "Given up; claimed again it has another record", body = Envelope<RemovedDomain>), RemoveErrors))]
+    responses((status = 200, description = "Removed; if it is added again, it has a different record", body = Envelope<RemovedDomain>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

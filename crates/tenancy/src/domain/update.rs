@@ -34,7 +34,7 @@ errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations", request_body = UpdateDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "As it is now; it holds for addresses that are proved from now on", body = Envelope<DomainAnswer>), UpdateErrors))]
+    responses((status = 200, description = "As it is now; it applies to addresses verified from now on", body = Envelope<DomainAnswer>), UpdateErrors))]
 pub async fn update(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -52,7 +52,7 @@ errors! { pub VerifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/verify", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "The record is there; a repeat looks again", body = Envelope<DomainAnswer>), VerifyErrors))]
+    responses((status = 200, description = "The record was found; repeating the request checks again", body = Envelope<DomainAnswer>), VerifyErrors))]
 pub async fn verify(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -103,11 +103,12 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 /// Invite several people to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite/bulk", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    request_body(description = "Up to 100 people. A CSV has a header: `email`; `workspace`, an id or a slug, the default \
-        workspace where it is empty; `role`, an id or a name, the workspace's default role where it is empty.",
+    request_body(description = "Up to 100 people. A CSV has a header: `email`; `workspace`, an id or a slug, the \
+                                default workspace if empty; `role`, an id or a name, the workspace's default role if \
+                                empty.",
         content((BulkInviteRequest = "application/json"),
             (String = "text/csv", example = "email,workspace,role\nada@acme.example,research,Developer\n"))),
-    responses((status = 200, description = "What became of each", body = Envelope<BulkInvited>), BulkErrors))]
+    responses((status = 200, description = "The result for each", body = Envelope<BulkInvited>), BulkErrors))]
 pub async fn invite_all(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

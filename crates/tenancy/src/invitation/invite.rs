@@ -84,7 +84,7 @@ errors! { pub InviteErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 /// Invite a person to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = InviteRequest,
-    responses((status = 201, description = "Invited, by mail", body = Envelope<Invited>), InviteErrors))]
+    responses((status = 201, description = "Invited, by e-mail", body = Envelope<Invited>), InviteErrors))]
 pub async fn invite(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

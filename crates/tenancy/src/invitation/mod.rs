@@ -74,7 +74,7 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(accept::accept))
 }
 
-/// Where an invitation stands.
+/// The state of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

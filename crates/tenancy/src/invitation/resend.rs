@@ -40,7 +40,7 @@ errors! { pub ResendErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
         ("invitation_id" = InvitationId, Path, description = "One that is pending or expired")),
-    responses((status = 200, description = "Sent with a new link; the former one is dead", body = Envelope<ResentInvitation>), ResendErrors))]
+    responses((status = 200, description = "Sent with a new link; the previous one no longer works", body = Envelope<ResentInvitation>), ResendErrors))]
 pub async fn resend(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

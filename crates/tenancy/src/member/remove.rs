@@ -22,8 +22,8 @@ use crate::{Tenancy, organization, standing::Standing};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Removal {
-    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
-    /// with the organization as they are.
+    /// The active member who takes over the removed member's data sources, questions, policies and files; without one,
+    /// they stay with the organization as they are.
     pub transfer_to: Option<UserId>,
 }
 
@@ -41,7 +41,7 @@ errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
         ("user_id" = UserId, Path, description = "The member; not oneself"), Removal),
-    responses((status = 200, description = "Out; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
+    responses((status = 200, description = "Removed; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -37,7 +37,7 @@ use crate::Tenancy;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct AuditQuery {
-    /// `next_cursor` of the page before. An export has no pages.
+    /// `next_cursor` of the previous page. An export has no pages.
     pub cursor: Option<String>,
     #[garde(inner(range(min = 1, max = 500)))]
     #[param(minimum = 1, maximum = 500, default = 100)]
@@ -250,8 +250,7 @@ errors! { pub AuditErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFoun
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/audit-logs", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), AuditQuery, Happened),
     responses(
-        (status = 200, description = "The newest first; that somebody read them is recorded too. As `application/x-ndjson` an \
-            export that can be verified: all records, the oldest first, a line for each", content(
+        (status = 200, description = "The newest first; reading them is recorded too. As `application/x-ndjson`, an export that can be verified: all records, the oldest first, one per line", content(
             (Envelope<AuditEntries> = "application/json"), (String = "application/x-ndjson"))),
         AuditErrors))]
 pub async fn list_audit_logs(

@@ -47,7 +47,7 @@ errors! { pub DeleteErrors: InvalidRequest, ConfirmationMismatch, Unauthorized, 
 /// Delete an organization after a confirmation
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}", tag = "organizations", request_body = DeleteOrganizationRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Closed to everybody; erased at `purge_at`", body = Envelope<DeletedOrganization>), DeleteErrors))]
+    responses((status = 200, description = "Closed to everyone; erased at `purge_at`", body = Envelope<DeletedOrganization>), DeleteErrors))]
 pub async fn delete(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -346,7 +346,7 @@ errors! {
 /// Read the settings of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/settings", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "All settings, those that were never changed too", body = Envelope<SettingsAnswer>), GetSettingsErrors))]
+    responses((status = 200, description = "All settings, including those never changed", body = Envelope<SettingsAnswer>), GetSettingsErrors))]
 pub async fn get_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -366,7 +366,7 @@ pub async fn get_settings(
 /// Change settings of an organization
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/settings", tag = "organizations", request_body = UpdateSettingsRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Changed; they hold from the next request", body = Envelope<SettingsAnswer>), UpdateSettingsErrors))]
+    responses((status = 200, description = "Changed; they apply from the next request", body = Envelope<SettingsAnswer>), UpdateSettingsErrors))]
 pub async fn update_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -51,7 +51,7 @@ errors! {
 /// Create a token for one organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/tokens", tag = "organization_tokens",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateOrganizationTokenRequest,
-    responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]
+    responses((status = 201, description = "The token, which is only shown this once", body = Envelope<CreatedToken>), CreateErrors))]
 pub async fn create(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -78,7 +78,7 @@ pub async fn create(
 pub struct Filter {
     /// Those of one member.
     pub user_id: Option<UserId>,
-    /// Those that work, or those that are revoked or expired.
+    /// Those that work, or those that were revoked or have expired.
     pub is_active: Option<bool>,
 }
 
@@ -175,8 +175,8 @@ pub struct RevokedOrganizationToken {
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/tokens/{token_id}", tag = "organization_tokens",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
-        ("token_id" = TokenId, Path, description = "One's own, or with `token.revoke` any member's")),
-    responses((status = 200, description = "Dead, at once and for good", body = Envelope<RevokedOrganizationToken>), RevokeErrors))]
+        ("token_id" = TokenId, Path, description = "Your own, or with `token.revoke` any member's")),
+    responses((status = 200, description = "Revoked, immediately and permanently", body = Envelope<RevokedOrganizationToken>), RevokeErrors))]
 pub async fn revoke(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -42,8 +42,8 @@ pub(super) const ASSIGNED: &str = "The role was assigned.";
 
 /// Assign a role to a member, in the whole organization or in one workspace
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/assignments", tag = "roles", request_body = AssignRoleRequest,
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
-    responses((status = 201, description = "Given; it counts at the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
+    responses((status = 201, description = "Assigned; it applies from the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]
 pub async fn assign_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -75,7 +75,7 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 
 /// Assign or revoke roles for many members at once
 #[utoipa::path(post, path = "/api/v1/roles/bulk-assign", tag = "roles", request_body = BulkAssignRequest,
-    responses((status = 200, description = "What became of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
+    responses((status = 200, description = "The result of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
 pub async fn bulk_assign_roles(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

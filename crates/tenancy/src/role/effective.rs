@@ -23,10 +23,10 @@ use crate::{Tenancy, invitation::WorkspaceRef, organization, standing::Standing}
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct UserPermissionsQuery {
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     #[param(value_type = Option<i64>)]
     organization_id: Option<OrganizationId>,
-    /// Adds what counts in this workspace.
+    /// Adds what applies in this workspace.
     #[param(value_type = Option<i64>)]
     workspace_id: Option<WorkspaceId>,
 }
@@ -88,7 +88,7 @@ errors! {
 
 /// Read a member's effective permissions, and where each comes from
 #[utoipa::path(get, path = "/api/v1/roles/users/{user_id}/permissions", tag = "roles",
-    params(("user_id" = UserId, Path, description = "Oneself, or with `role.read` another member"), UserPermissionsQuery),
+    params(("user_id" = UserId, Path, description = "Yourself, or with `role.read` another member"), UserPermissionsQuery),
     responses((status = 200, description = "Nothing for a member who is suspended", body = Envelope<UserPermissions>), PermissionsErrors))]
 pub async fn get_user_permissions(
     State(tenancy): State<Tenancy>,
@@ -129,7 +129,7 @@ pub struct CheckPermissionRequest {
     pub permissions: Vec<Permission>,
     /// Oneself, if absent.
     pub user_id: Option<UserId>,
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
     /// In the organization as a whole, if absent.
     pub workspace_id: Option<WorkspaceId>,
@@ -161,7 +161,7 @@ pub struct PermissionsChecked {
 
 /// Check whether a member may do something
 #[utoipa::path(post, path = "/api/v1/roles/check", tag = "roles", request_body = CheckPermissionRequest,
-    responses((status = 200, description = "The answer, also where it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
+    responses((status = 200, description = "The answer, even if it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
 pub async fn check_permission(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -84,7 +84,7 @@ errors! { pub ImpactErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Preview who would gain or lose permissions by a change
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/impact", tag = "roles", request_body = RoleImpactRequest,
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
     responses((status = 200, description = "What the change would do to active members", body = Envelope<RoleImpact>), ImpactErrors))]
 pub async fn preview_role_impact(
     State(tenancy): State<Tenancy>,

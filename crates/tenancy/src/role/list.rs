@@ -18,7 +18,7 @@ use crate::Tenancy;
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RolesQuery {
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     #[garde(skip)]
     organization_id: Option<OrganizationId>,
 }

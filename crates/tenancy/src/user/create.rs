@@ -68,7 +68,7 @@ errors! { pub CreateUserErrors: InvalidRequest, Unauthorized, Forbidden, EmailNo
 
 /// Add a user to an organization
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = CreateUserRequest,
-    responses((status = 201, description = "Added, or invited where the address has an account", body = Envelope<CreatedUserAnswer>), CreateUserErrors))]
+    responses((status = 201, description = "Added, or invited if the address has an account", body = Envelope<CreatedUserAnswer>), CreateUserErrors))]
 pub async fn create_user(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

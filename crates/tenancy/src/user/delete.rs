@@ -21,12 +21,12 @@ use crate::{Tenancy, member, organization, standing::Standing};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct DeleteUserQuery {
-    /// The organization that the caller stands in, if absent.
+    /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
-    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
-    /// with the organization as they are.
+    /// The active member who takes over the removed member's data sources, questions, policies and files; without one,
+    /// they stay with the organization as they are.
     pub transfer_to: Option<UserId>,
-    /// Erase the account too; only where it belongs to no other organization.
+    /// Erase the account too; only if it belongs to no other organization.
     #[param(default = false)]
     pub erase: Option<bool>,
 }

@@ -55,8 +55,8 @@ pub enum ExportFormat {
 pub struct ExportQuery {
     #[param(inline, default = "json")]
     pub format: Option<ExportFormat>,
-    /// Whose data about somebody else is wanted: of the organization that the session stands in, if absent. A person gets
-    /// everything of their own.
+    /// The organization whose data about someone else is wanted: the session's organization, if absent. People get
+    /// everything about themselves.
     pub organization_id: Option<OrganizationId>,
 }
 
@@ -177,7 +177,7 @@ errors! { pub ExportErrors: Unauthorized, TokenExpired, ReauthenticationRequired
 
 /// Export a user's personal data
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/export", tag = "users",
-    params(("user_id" = UserId, Path, description = "The person; oneself needs a proof that is not older than ten minutes"), ExportQuery),
+    params(("user_id" = UserId, Path, description = "The person; your own data needs a sign-in no more than ten minutes old"), ExportQuery),
     responses(
         (status = 200, description = "All of it, to be downloaded", content(
             (Envelope<PersonalData> = "application/json"), (Vec<u8> = "application/zip"))),

@@ -83,7 +83,7 @@ errors! { pub MergeErrors: InvalidRequest, CannotMergeSelf, Unauthorized, Reauth
 
 /// Merge a duplicate account into another one
 #[utoipa::path(post, path = "/api/v1/users/merge", tag = "users", request_body = MergeUsersRequest,
-    responses((status = 200, description = "Merged, for good; both addresses get a mail", body = Envelope<MergedUsers>), MergeErrors))]
+    responses((status = 200, description = "Merged, permanently; both addresses get an e-mail", body = Envelope<MergedUsers>), MergeErrors))]
 pub async fn merge_users(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

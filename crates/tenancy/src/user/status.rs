@@ -108,7 +108,7 @@ errors! {
 
 /// Suspend or reactivate a user
 #[utoipa::path(put, path = "/api/v1/users/{user_id}/status", tag = "users", request_body = UpdateStatusRequest,
-    params(("user_id" = UserId, Path, description = "A member of the organization that the caller stands in")),
+    params(("user_id" = UserId, Path, description = "A member of the session's organization")),
     responses((status = 200, description = "Changed; a suspended member's sessions there have ended", body = Envelope<UserStatusAnswer>), UpdateStatusErrors))]
 pub async fn update_status(
     State(tenancy): State<Tenancy>,
@@ -127,7 +127,7 @@ pub async fn update_status(
 
 /// Suspend or reactivate many users at once
 #[utoipa::path(post, path = "/api/v1/users/bulk-status", tag = "users", request_body = BulkStatusRequest,
-    responses((status = 200, description = "What became of each; one that fails stops no other", body = Envelope<BulkStatusAnswer>), BulkStatusErrors))]
+    responses((status = 200, description = "The result for each; a failure does not stop the others", body = Envelope<BulkStatusAnswer>), BulkStatusErrors))]
 pub async fn bulk_update_status(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

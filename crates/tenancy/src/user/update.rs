@@ -53,7 +53,7 @@ errors! { pub UpdateUserErrors: InvalidRequest, Unauthorized, Forbidden, EmailNo
 
 /// Change a user's profile
 #[utoipa::path(put, path = "/api/v1/users/{user_id}", tag = "users", request_body = UpdateUserRequest,
-    params(("user_id" = UserId, Path, description = "A member whose only organization is the caller's, or oneself")),
+    params(("user_id" = UserId, Path, description = "A member whose only organization is the caller's, or yourself")),
     responses((status = 200, description = "As it is now", body = Envelope<UpdatedUserAnswer>), UpdateUserErrors))]
 pub async fn update_user(
     State(tenancy): State<Tenancy>,

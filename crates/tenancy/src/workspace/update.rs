@@ -82,7 +82,7 @@ pub async fn update_workspace_in_organization(
 /// Change the name and settings of a workspace
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceRequest,
-    responses((status = 200, description = "As it is now; what was left out stays", body = Envelope<WorkspaceAnswer>), UpdateErrors))]
+    responses((status = 200, description = "As it is now; anything left out is unchanged", body = Envelope<WorkspaceAnswer>), UpdateErrors))]
 pub async fn update_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

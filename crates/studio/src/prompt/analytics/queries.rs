@@ -42,7 +42,7 @@ pub enum AnalyticsPeriod {
     Custom,
 }
 
-/// What the series is of.
+/// What the series counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalyticsMetric {

@@ -200,7 +200,7 @@ pub struct ImportProgress {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ImportErrorsQuery {
-    /// Only the errors of rows behind this one: the last that the answer before had.
+    /// Only the errors of rows after this one: the last one of the previous answer.
     #[garde(inner(range(min = 0)))]
     #[param(minimum = 0)]
     pub errors_after: Option<i64>,
@@ -225,7 +225,7 @@ errors! {
 
 /// Import many users from a CSV or SCIM file
 #[utoipa::path(post, path = "/api/v1/users/bulk-import", tag = "users", request_body = BulkImportRequest,
-    responses((status = 200, description = "Begun; follow it by its id", body = Envelope<ImportStarted>), BulkImportErrors))]
+    responses((status = 200, description = "Started; follow it by its id", body = Envelope<ImportStarted>), BulkImportErrors))]
 pub async fn bulk_import(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -283,7 +283,7 @@ pub async fn bulk_import(
 /// Read the progress and the row errors of an import
 #[utoipa::path(get, path = "/api/v1/users/bulk-import/{import_id}", tag = "users",
     params(("import_id" = String, Path, description = "As the import was answered; known for thirty days"), ImportErrorsQuery),
-    responses((status = 200, description = "How it stands", body = Envelope<ImportProgress>), GetImportErrors))]
+    responses((status = 200, description = "Its progress", body = Envelope<ImportProgress>), GetImportErrors))]
 pub async fn get_bulk_import(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

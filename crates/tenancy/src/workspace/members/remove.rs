@@ -29,7 +29,7 @@ errors! {
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace"),
-        ("user_id" = UserId, Path, description = "The member; oneself needs no permission")),
+        ("user_id" = UserId, Path, description = "The member; removing yourself needs no permission")),
     responses((status = 200, description = "Removed; in force from the next request", body = Envelope<RemovedWorkspaceMember>), RemoveErrors))]
 pub async fn remove_workspace_member(
     State(tenancy): State<Tenancy>,
