@@ -255,7 +255,7 @@ pub struct ActivationRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Activated {
     pub device: TrustedDevice,
-    /// The device's secret, for clients without cookies: send it as `x-device-token` at login. Shown this once.
+    /// The device's secret, for clients without cookies: send it as `x-device-token` at login. Only shown this once.
     pub device_token: String,
 }
 

@@ -92,7 +92,8 @@ impl TokenSet {
     }
 }
 
-/// What a login answers: tokens, or a temporary token where a second factor or the proof of the address is missing.
+/// The answer to a login: tokens, or a temporary token if a second factor or the verification of the address is
+/// missing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum LoginAnswer {

@@ -205,10 +205,10 @@ pub struct CreateTokenRequest {
     #[garde(length(min = 1, max = 50))]
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,
-    /// Without it the token lives until it is revoked, or as long as the organization allows.
+    /// Without it, the token works until it is revoked, or as long as the organization allows.
     #[garde(inner(range(min = 1, max = 3650)))]
     pub expires_in_days: Option<u16>,
-    /// The one organization that the token is good for; without it, whichever its owner stands in.
+    /// The one organization that the token works for; without it, the one that its owner's session is in.
     pub organization_id: Option<OrganizationId>,
 }
 
@@ -218,7 +218,7 @@ pub struct CreatedToken {
     pub id: TokenId,
     #[schema(examples("nightly report"))]
     pub name: String,
-    /// Shown this once.
+    /// Only shown this once.
     #[schema(examples("pat_…"))]
     pub token: String,
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
@@ -350,7 +350,7 @@ pub struct PersonalAccessToken {
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
     pub scopes: Scopes,
     pub organization_id: Option<OrganizationId>,
-    /// No later than the organization lets its tokens live.
+    /// No later than the organization allows for its tokens.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// To the minute.

@@ -78,7 +78,7 @@ impl OrganizationSecurity {
     }
 }
 
-/// How far an organization has gone with something that it wants of its members.
+/// How far an organization has gone in requiring something of its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EnforcementMode {

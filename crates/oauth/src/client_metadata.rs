@@ -26,18 +26,18 @@ use crate::{
 const LONGEST_NAME: usize = 100;
 const MOST_ADDRESSES: usize = 20;
 
-/// The metadata of a client (RFC 7591, section 2); what is not named here is read over.
+/// The metadata of a client (RFC 7591, section 2); anything not listed here is ignored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(example = json!({"client_name": "Notes", "redirect_uris": ["https://notes.example/callback"],
     "token_endpoint_auth_method": "none", "scope": "read"}))]
 pub struct ClientMetadata {
-    /// To be sent with a change alone; it is given by this server.
+    /// Only sent with a change; it is assigned by this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
-    /// https, a loopback address, or a scheme of its own; matched word for word.
+    /// https, a loopback address, or a scheme of its own; matched exactly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
     /// `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code`; without it, the first.
@@ -49,7 +49,7 @@ pub struct ClientMetadata {
     /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`; without it, the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<String>,
-    /// Space-separated; it is given what of it it may have.
+    /// Space-separated; it is granted those that it may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Its public keys, for `private_key_jwt`.
@@ -61,10 +61,11 @@ pub struct ClientMetadata {
     pub jwks_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_logout_redirect_uris: Option<Vec<String>>,
-    /// It wants no tokens but those that are bound to a key (RFC 9449, section 5.2).
+    /// It only accepts tokens that are bound to a key (RFC 9449, section 5.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
-    /// With what its ID tokens are signed: one of `id_token_signing_alg_values_supported`; without it, the first of them.
+    /// The algorithm that its ID tokens are signed with: one of `id_token_signing_alg_values_supported`; without it,
+    /// the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("RS256"))]
     pub id_token_signed_response_alg: Option<String>,

@@ -45,7 +45,7 @@ pub struct ConnectedApplication {
     /// The same in words, one for each.
     pub sentences: Vec<String>,
     pub connected_at: DateTime<Utc>,
-    /// When the person last let it.
+    /// When the person last allowed it.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -69,7 +69,7 @@ pub struct DeviceRequest {
     resource: Option<String>,
 }
 
-/// What the device shows, and what it asks with.
+/// What the device shows, and what it polls with.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceAnswer {
     /// For the token endpoint.
@@ -82,10 +82,10 @@ pub struct DeviceAnswer {
     pub verification_uri: String,
     /// The same with the code in it, for a picture to scan.
     pub verification_uri_complete: String,
-    /// Seconds that the codes are good.
+    /// How long the codes work, in seconds.
     #[schema(examples(600))]
     pub expires_in: i64,
-    /// Seconds between two questions.
+    /// The minimum time between two polls, in seconds.
     #[schema(examples(5))]
     pub interval: i64,
 }

@@ -30,7 +30,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new().routes(routes!(get, put))
 }
 
-/// Which applications members may let act for them.
+/// The applications that members may allow to act for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -85,7 +85,7 @@ impl TenantOwned for Entity {
     }
 }
 
-/// What an organization lets its members allow.
+/// What an organization allows its members to approve.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[schema(as = OauthPolicy)]
 pub struct Policy {
@@ -94,7 +94,8 @@ pub struct Policy {
     #[schema(value_type = Option<Vec<String>>, examples(json!(["read"])))]
     pub scopes: Option<Scopes>,
     pub registration: Registration,
-    /// Whether members may use programs of which nothing but a document of their own tells, where the operator lets them.
+    /// Whether members may use programs that are only described by a document of their own, if the operator allows
+    /// them.
     pub client_documents: bool,
     pub updated_at: Option<DateTime<Utc>>,
     /// Who said so.
@@ -163,7 +164,7 @@ pub struct PolicyRequest {
     pub scopes: Option<Vec<Scope>>,
     /// Whether programs may register themselves; without it, as before.
     pub registration: Option<Registration>,
-    /// Whether members may use programs of which nothing but a document of their own tells; without it, as before.
+    /// Whether members may use programs that are only described by a document of their own; without it, as before.
     pub client_documents: Option<bool>,
 }
 

@@ -61,10 +61,10 @@ pub struct ClientInformation {
     /// Seconds since 1970.
     #[schema(examples(1_764_000_000))]
     pub client_id_issued_at: i64,
-    /// Shown this once.
+    /// Only shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
-    /// 0: it does not end.
+    /// 0: it does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<i64>,
     /// For `registration_client_uri`; shown this once.

@@ -60,7 +60,7 @@ pub mod run {
         pub stage: Option<RunStage>,
         /// Of its answer so far, in memory.
         pub byte_count: Option<i64>,
-        /// What the caller was answered where it did not end well.
+        /// The error that the caller got, if it failed.
         pub error_message: Option<String>,
     }
 

@@ -34,7 +34,7 @@ use crate::{
 #[schema(example = json!({"name": "CRM", "type": "postgresql", "host": "db.acme.example", "port": 5432,
     "database_name": "crm", "credentials": {"username": "rivergen", "password": "…"}, "metadata": {"sslmode": "require"}}))]
 pub struct CreateDataSourceRequest {
-    /// Without it, the workspace of the session; `null` makes it the whole organization's.
+    /// Without it, the workspace of the session; `null` makes it available to the whole organization.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<WorkspaceId>)]
     pub workspace_id: Option<Option<WorkspaceId>>,
@@ -54,10 +54,10 @@ pub struct CreateDataSourceRequest {
     pub database_name: Option<String>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub schema_name: Option<String>,
-    /// Instead of host, port, database and credentials. Kept sealed and never shown.
+    /// Replaces host, port, database and credentials. Stored encrypted and never shown.
     #[schema(value_type = Option<String>, format = Password)]
     pub connection_string: Option<Secret>,
-    /// The `file_path` that the upload answered.
+    /// The `file_path` from the answer to the upload.
     #[garde(inner(length(min = 1, max = 1000)))]
     pub file_path: Option<String>,
     /// Accepted and ignored; `file_path` replaces it.
@@ -73,7 +73,7 @@ pub struct CreateDataSourceRequest {
     pub ssh_port: Option<u16>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_username: Option<String>,
-    /// Kept, and not used: each connection has a port of its own.
+    /// Stored but not used: each connection has a port of its own.
     pub ssh_local_port: Option<u16>,
     #[garde(inner(range(min = 1, max = 100)))]
     #[schema(default = 5)]
@@ -97,7 +97,7 @@ pub struct CreateDataSourceRequest {
     pub schema_refresh_interval: Option<i32>,
     #[schema(value_type = Option<DataSourceCredentials>)]
     pub credentials: Option<Credentials>,
-    /// What only some kinds know: `sslmode`, `delimiter`, `has_header`, `table`, …
+    /// Settings of some kinds only: `sslmode`, `delimiter`, `has_header`, `table`, …
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
     #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]

@@ -73,7 +73,7 @@ pub struct UpdateDataSourceRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = Password)]
     pub connection_string: Option<Option<Secret>>,
-    /// The `file_path` that an upload answered.
+    /// The `file_path` from the answer to an upload.
     #[garde(inner(length(min = 1, max = 1000)))]
     pub file_path: Option<String>,
     /// Reach it through the SSH server `ssh_host`, or no longer.
@@ -118,7 +118,7 @@ pub struct UpdateDataSourceRequest {
     pub credentials: Option<Credentials>,
 }
 
-/// What somebody may set the status to; the others are found out.
+/// The statuses that can be set; the others are detected.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DataSourceSwitch)]

@@ -61,11 +61,11 @@ pub struct StorageUsage {
     pub own_file_count: i64,
 }
 
-/// What the files of one person take.
+/// The storage that one person's files take.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonUsage {
     pub user_id: UserId,
-    /// Whether the person is an active member still.
+    /// Whether the person is still an active member.
     pub is_member: bool,
     #[schema(examples(1024000))]
     pub used_bytes: i64,

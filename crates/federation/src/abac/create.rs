@@ -43,7 +43,7 @@ pub struct CreatePolicyRequest {
     #[garde(skip)]
     #[schema(inline)]
     pub effect: Effect,
-    /// What stands before the dot of a permission (`datasource`), or `*`.
+    /// The part of a permission before the dot (`datasource`), or `*`.
     #[garde(length(max = 100))]
     pub resource_type: String,
     /// Permissions of that type (`datasource.query`), or `*` for all of them.
@@ -57,7 +57,7 @@ pub struct CreatePolicyRequest {
     /// Instead of conditions: one policy in Cedar, `permit` or `forbid` as `effect` says.
     #[garde(inner(length(min = 1, max = 20_000)))]
     pub cedar: Option<String>,
-    /// The order of lists, the highest first. What is decided does not depend on it: a denial beats every allowance.
+    /// The order in lists, highest first. It does not affect decisions: a denial always wins.
     #[garde(inner(range(min = 0, max = 1000)))]
     #[schema(default = 100)]
     pub priority: Option<i32>,

@@ -87,7 +87,7 @@ pub struct ObjectAttributes {
     pub owner: Option<UserId>,
 }
 
-/// What policies look at of a request.
+/// What policies look at in a request.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -99,7 +99,7 @@ pub struct ContextAsked {
     /// Whether the session has a second factor.
     pub mfa: Option<bool>,
     pub passkey: Option<bool>,
-    /// Whether the organization's identity provider opened the session.
+    /// Whether the session was started by the organization's identity provider.
     pub sso: Option<bool>,
     pub device_trusted: Option<bool>,
 }
@@ -107,14 +107,14 @@ pub struct ContextAsked {
 /// What the policies decide.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AbacDecisionAnswer {
-    /// `not_applicable`: no policy says anything, so the roles decide alone.
+    /// `not_applicable`: no policy applies, so only the roles decide.
     #[schema(inline)]
     pub decision: AbacDecision,
     /// Those that decided.
     pub matched_policies: Vec<MatchedPolicy>,
-    /// Whether a role gives the permission.
+    /// Whether a role grants the permission.
     pub granted_by_role: bool,
-    /// What comes of both: whether the permission holds.
+    /// The result of both: whether the permission is granted.
     pub permitted: bool,
     #[schema(examples("A policy denies it."))]
     pub reason: String,

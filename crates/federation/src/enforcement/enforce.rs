@@ -52,22 +52,22 @@ pub struct EnforceRequest {
     pub sso_mode: Option<EnforcementMode>,
     #[schema(inline)]
     pub mfa_mode: Option<EnforcementMode>,
-    /// From when on; without it, from now on, or as it is set.
+    /// From when on; without it, from now on, or as already set.
     pub effective_at: Option<DateTime<Utc>>,
-    /// How long members have after that, from 0 to 90.
+    /// How many days members have after that, from 0 to 90.
     #[garde(inner(range(max = 90)))]
     #[schema(default = 14)]
     pub grace_period_days: Option<u16>,
-    /// Members who may come in without single sign-on, with a second factor; at least one owner who has a password or a
-    /// passkey. Without it, as it is set; where nobody is, the caller, if they own the organization.
+    /// Members who may sign in without single sign-on, with a second factor; at least one owner who has a password or a
+    /// passkey. Without it, as already set; if nobody is, the caller, if they own the organization.
     #[garde(inner(length(max = 10)))]
     pub exempt_user_ids: Option<Vec<UserId>>,
-    /// Tells what would happen, and changes nothing.
+    /// Shows what would happen, without changing anything.
     #[schema(default = false)]
     pub dry_run: Option<bool>,
 }
 
-/// What is enforced from now on, or would be.
+/// What is now enforced, or would be.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Enforced {
     #[schema(inline)]
@@ -78,7 +78,7 @@ pub struct Enforced {
     #[schema(examples(14))]
     pub grace_period_days: u16,
     pub exempt_user_ids: Vec<UserId>,
-    /// Members who lack what is wanted.
+    /// Members who lack what is required.
     pub affected_users: u64,
     /// Sessions that end at the end of the grace period, as they are now.
     pub sessions_to_end: u64,

@@ -48,7 +48,7 @@ pub struct NotificationQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NotificationsSent {
-    /// Members whom the notice concerns; the mails are on their way.
+    /// Members whom the notice concerns; the e-mails are on their way.
     #[schema(examples(25))]
     pub notifications_sent: u64,
     #[schema(inline)]

@@ -41,7 +41,7 @@ pub struct MigrationPlan {
     /// With neither.
     pub users_password_only: u64,
     pub active_providers: u64,
-    /// Of the members, those who signed in through the identity provider already.
+    /// The members who have already signed in through the identity provider.
     #[schema(examples(62.5))]
     pub readiness_percent: f64,
     pub blockers: Vec<Blocker>,

@@ -27,7 +27,7 @@ pub struct EnforcementStatus {
     pub grace_period_days: u16,
     pub exempt_user_ids: Vec<UserId>,
     pub total_users: u64,
-    /// Members who have all that is wanted of them, whether it is demanded yet or not.
+    /// Members who have everything required of them, whether it is enforced yet or not.
     pub compliant_users: u64,
     pub non_compliant_users: u64,
     pub last_notification_at: Option<DateTime<Utc>>,

@@ -45,7 +45,7 @@ const ALGORITHMS: [Algorithm; 9] = [
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct BackchannelLogoutForm {
-    /// A JWT of the provider's.
+    /// A JWT from the provider.
     logout_token: String,
 }
 

@@ -24,18 +24,18 @@ use crate::{
     sign_in::{roles, sessions},
 };
 
-/// Whose account a subject of the provider is.
+/// The account that a subject of the provider belongs to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoIdentity {
     pub user_id: UserId,
     #[schema(examples("00u1x2"))]
     pub subject: String,
-    /// As the provider last said it.
+    /// As the provider last sent it.
     #[schema(examples("ada@acme.example"))]
     pub email: Option<String>,
     #[schema(examples(json!(["Engineering"])))]
     pub groups: Vec<String>,
-    /// The names of what the provider last said of them: for the mapping of attributes.
+    /// The names of the attributes that the provider last sent about them: for the attribute mapping.
     #[schema(examples(json!(["department", "email"])))]
     pub claims: Vec<String>,
     pub linked_at: DateTime<Utc>,

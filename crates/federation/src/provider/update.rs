@@ -44,9 +44,10 @@ pub struct UpdateProviderRequest {
     pub slo_url: Option<Option<String>>,
     /// One more: PEM, or base64 of DER.
     pub certificate: Option<String>,
-    /// SAML: the provider's metadata; its certificates come beside those that are there.
+    /// SAML: the provider's metadata; its certificates are added to the existing ones.
     pub metadata_xml: Option<String>,
-    /// SAML: where that is; it is read at once, and again every day. `null`: its certificates are not followed any more.
+    /// SAML: the address of the metadata; it is read immediately, and again every day. `null`: its certificates are no
+    /// longer followed.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub metadata_url: Option<Option<String>>,

@@ -78,21 +78,22 @@ impl Model {
 #[schema(example = json!({"provider_id": 7, "group_role_mapping": {"Engineering": 3}, "expires_in_days": 365}))]
 pub struct ConfigureScimRequest {
     pub provider_id: SsoProviderId,
-    /// `false` ends the token at once; who was pushed stays as they are.
+    /// `false` revokes the token immediately; people who were provisioned stay as they are.
     #[schema(default = true)]
     pub enabled: Option<bool>,
     /// Issues a new token.
     #[schema(default = false)]
     pub rotate_token: Option<bool>,
-    /// For so long the old token is good beside a new one.
+    /// How long the old token keeps working beside a new one.
     #[garde(inner(range(max = 168)))]
     #[schema(default = 0, maximum = 168)]
     pub overlap_hours: Option<u16>,
-    /// What everybody gets who is pushed: no role that gives roles or sets up sign-in. `null`: that of the organization.
+    /// The role of everyone who is provisioned: not one that can assign roles or set up sign-in. `null`: the
+    /// organization's default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RoleId>)]
     pub default_role_id: Option<Option<RoleId>>,
-    /// From the name or the external id of a group to a role, of the same kind. Takes the place of what was there.
+    /// From the name or the external id of a group to a role, of the same kind. Replaces the existing mapping.
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
     /// Until the token ends; without it, until it is rotated.
     #[garde(inner(range(min = 1, max = 365)))]

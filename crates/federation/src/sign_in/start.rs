@@ -86,7 +86,7 @@ pub enum ResponseMode {
 /// Where a sign-in begins.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoLogin {
-    /// To be opened in the browser that made this request: it holds a cookie that the callback asks for.
+    /// To be opened in the browser that made this request: it has a cookie that the callback needs.
     #[schema(examples("https://acme.okta.com/oauth2/v1/authorize?client_id=…"))]
     pub authorization_url: String,
     pub provider_id: SsoProviderId,

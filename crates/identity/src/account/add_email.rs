@@ -32,7 +32,7 @@ const MAX_ADDRESSES: u64 = 20;
 pub struct AddEmailRequest {
     #[garde(skip)]
     pub email: String,
-    /// Takes the primary address's place when both have proved it. Needs a sign-in not older than ten minutes.
+    /// Replaces the primary address once both are verified. Needs a sign-in no more than ten minutes old.
     #[garde(skip)]
     #[schema(default = false)]
     pub make_primary: Option<bool>,

@@ -40,7 +40,7 @@ const BATCH: u64 = 100;
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"current_password": "Correct1horse"}))]
 pub struct DeleteRequest {
-    /// For an account that has a password; another's session must be younger than ten minutes.
+    /// For an account that has a password; otherwise the session must be less than ten minutes old.
     #[garde(skip)]
     #[schema(value_type = Option<String>, format = Password)]
     pub current_password: Option<Secret>,

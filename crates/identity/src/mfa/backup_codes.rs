@@ -153,7 +153,7 @@ pub struct GenerateRequest {
     pub password: Option<Secret>,
 }
 
-/// A fresh set; the former one is void.
+/// A new set; the previous one no longer works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Generated {
     #[schema(examples(json!(["K7QD-2MPX"])))]
@@ -234,7 +234,7 @@ async fn prove(identity: &Identity, user: &User, request: GenerateRequest) -> Re
     if right { Ok(()) } else { Err(ErrorCode::InvalidCode.into()) }
 }
 
-/// How many codes are left; the codes themselves are nowhere.
+/// The number of codes left; the codes themselves are not stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BackupCodes {
     #[schema(examples(10))]

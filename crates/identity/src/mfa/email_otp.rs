@@ -67,7 +67,7 @@ pub async fn setup_email_otp(
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "123456"}))]
 pub struct EmailOtpVerifyRequest {
-    /// From the mail.
+    /// From the e-mail.
     #[garde(custom(super::six_digits))]
     pub code: String,
 }

@@ -43,7 +43,7 @@ pub struct MfaChooseRequest {
     pub method: Kind,
 }
 
-/// The next step's token; the one before is dead.
+/// The next step's token; the previous one no longer works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Chosen {
     pub temporary_token: String,
@@ -120,7 +120,7 @@ pub struct MfaVerified {
     #[schema(examples("Ada"))]
     pub display_name: String,
     pub is_verified: bool,
-    /// A device that may be trusted from now on; null where the client sent no fingerprint or an organization forbids it.
+    /// A device that can now be trusted; null if the client sent no fingerprint or an organization forbids it.
     pub trusted_device: Option<PendingDevice>,
 }
 

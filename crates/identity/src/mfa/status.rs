@@ -30,7 +30,7 @@ pub struct MfaMethod {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MfaStatus {
     pub mfa_enabled: bool,
-    /// Whether an organization of the caller's demands a factor.
+    /// Whether one of the caller's organizations requires a second factor.
     pub mfa_required: bool,
     /// Those that do.
     pub required_by: Vec<OrganizationId>,

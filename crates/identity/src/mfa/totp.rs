@@ -109,7 +109,7 @@ pub struct TotpVerifyRequest {
 pub struct FactorEnabled {
     #[schema(examples(true))]
     pub success: bool,
-    /// Shown this once. Empty where an earlier set is still good.
+    /// Only shown this once. Empty if an earlier set still works.
     #[schema(examples(json!(["K7QD-2MPX"])))]
     pub backup_codes: Vec<String>,
     pub message: &'static str,

@@ -111,12 +111,12 @@ pub enum Deliver {
 /// Where a sign-in begins.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OauthUrl {
-    /// To be opened in the browser that made this request: it holds a cookie that the callback asks for.
+    /// To be opened in the browser that made this request: it has a cookie that the callback needs.
     #[schema(examples("https://accounts.google.com/o/oauth2/v2/auth?client_id=…"))]
     pub oauth_url: String,
     #[schema(examples("google"))]
     pub provider: String,
-    /// The server's own, as it stands in the address. Good for ten minutes and for one sign-in.
+    /// The server's own, as it appears in the address. Valid for ten minutes and one sign-in.
     pub state: String,
     pub expires_at: DateTime<Utc>,
 }

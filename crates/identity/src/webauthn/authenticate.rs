@@ -146,7 +146,7 @@ pub struct CompleteAuthenticationRequest {
     #[garde(skip)]
     #[schema(value_type = Object)]
     pub credential: Value,
-    /// As at the start.
+    /// The same as at the start.
     #[garde(skip)]
     pub email: Option<String>,
 }

@@ -102,7 +102,7 @@ pub enum Status {
     Revoked,
 }
 
-/// How an application came to be known.
+/// How an application was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -119,7 +119,7 @@ pub enum Origin {
     Document,
 }
 
-/// How far an application reaches.
+/// What an application can access.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

@@ -89,7 +89,7 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound, NotFound;
 }
 
-/// A secret that is shown this once.
+/// A secret that is only shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewSecret {
     #[schema(examples("rgs_…"))]
@@ -141,7 +141,7 @@ pub async fn regenerate(
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"expires_in_days": 90}))]
 pub struct AddSecretRequest {
-    /// Without it the secret is good until it is removed.
+    /// Without it, the secret works until it is removed.
     #[garde(inner(range(min = 1, max = 3650)))]
     pub expires_in_days: Option<u16>,
 }

@@ -68,9 +68,9 @@ pub struct UpdateApplicationRequest {
     /// `true` says that the caller has checked who made a program that registered itself: people do not read any more that
     /// nobody has.
     pub verified: Option<bool>,
-    /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
+    /// It only gets tokens that are bound to a key of its own (DPoP); those that it has keep working.
     pub dpop_bound_access_tokens: Option<bool>,
-    /// With what its ID tokens are signed from now on. `null`: with the first that the server's metadata name.
+    /// The algorithm that its ID tokens are signed with from now on. `null`: the first in the server's metadata.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<TokenAlgorithm>)]

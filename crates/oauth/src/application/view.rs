@@ -22,11 +22,11 @@ pub struct OauthApplication {
     pub grant_types: Vec<GrantType>,
     #[schema(examples(json!(["https://reports.acme.example/callback"])))]
     pub redirect_uris: Vec<String>,
-    /// Where browsers may go after a sign-out that the application began.
+    /// Where browsers may go after a sign-out that the application started.
     pub post_logout_redirect_uris: Vec<String>,
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
     pub scopes: Scopes,
-    /// Servers beside this one that its tokens may be meant for.
+    /// Other servers that its tokens may be meant for.
     pub resources: Vec<String>,
     /// Its public keys, where it proves itself by one of them and has no secret.
     #[schema(value_type = Option<Object>)]
@@ -40,9 +40,9 @@ pub struct OauthApplication {
     pub verified_at: Option<DateTime<Utc>>,
     /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
     pub preapproved: bool,
-    /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    /// Whether it only gets tokens that are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: bool,
-    /// With what it wants its ID tokens signed; null: with the first that the server's metadata name.
+    /// The algorithm that it wants its ID tokens signed with; null: the first in the server's metadata.
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
     /// For whom it acts where no person is there.
     pub responsible_user_id: UserId,
@@ -80,7 +80,7 @@ impl From<Model> for OauthApplication {
     }
 }
 
-/// An application, and what was done.
+/// An application, and what was done with it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApplicationAnswer {
     #[serde(flatten)]

@@ -37,7 +37,7 @@ pub struct AuthorizeRequest {
     /// The application's.
     #[garde(length(max = 2000))]
     pub client_id: String,
-    /// One of the registered ones, word for word.
+    /// One of the registered ones, exactly.
     #[garde(length(max = 2000))]
     pub redirect_uri: String,
     /// Space-separated; without it, everything that the application is registered with.
@@ -61,7 +61,7 @@ pub struct AuthorizeRequest {
     /// The thumbprint of the key that the code is to be bound to (RFC 9449).
     #[garde(inner(length(max = 100)))]
     pub dpop_jkt: Option<String>,
-    /// How strongly the person is to have proved who they are, by preference; the ID token says what was reached.
+    /// How strongly the person must have authenticated, by preference; the ID token says what was reached.
     #[garde(inner(length(max = 500)))]
     pub acr_values: Option<String>,
     /// What the person said.
@@ -162,7 +162,7 @@ pub struct InfoQuery {
     /// The application's.
     #[garde(length(max = 2000))]
     client_id: String,
-    /// One of the registered ones, word for word.
+    /// One of the registered ones, exactly.
     #[garde(length(max = 2000))]
     redirect_uri: String,
     /// Space-separated.
@@ -179,7 +179,7 @@ pub struct AppInfo {
     /// Its picture, as a data URL.
     #[schema(examples("data:image/png;base64,…"))]
     pub logo: Option<String>,
-    /// False where nobody has checked who made it, because it registered itself: tell the person.
+    /// False if nobody has checked who made it, because it registered itself: tell the person.
     pub verified: bool,
     /// What the application is registered with.
     #[schema(examples(json!(["read"])))]

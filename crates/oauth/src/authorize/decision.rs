@@ -33,7 +33,7 @@ use crate::{
 #[schema(example = json!({"ticket": "…", "approve": "true"}))]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct DecisionForm {
-    /// From the page that asked; it stands for the whole request, PKCE included.
+    /// From the page that asked; it represents the whole request, including PKCE.
     ticket: String,
     /// `true` or `false`.
     approve: String,

@@ -173,7 +173,7 @@ impl Place {
     params(
         ("response_type" = String, Query, description = "`code`"),
         ("client_id" = String, Query, description = "The application's"),
-        ("redirect_uri" = String, Query, description = "One of the registered ones, word for word"),
+        ("redirect_uri" = String, Query, description = "One of the registered ones, exactly"),
         ("scope" = Option<String>, Query, description = "Space-separated; without it, everything that the application is registered with"),
         ("state" = Option<String>, Query, description = "Returned unchanged"),
         ("code_challenge" = String, Query, description = "PKCE: SHA-256 of the verifier, in base64url"),

@@ -41,13 +41,13 @@ pub struct AssignPolicyRequest {
     pub data_source_id: Option<DataSourceId>,
     /// Governs this table or view of a source; `dataset_id` in the source's schemas.
     pub dataset_id: Option<DatasetId>,
-    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
+    /// Refused with `VALIDATION_ERROR`: the same question could be asked in other words.
     pub query_id: Option<QueryId>,
     /// Governs people who hold this role.
     pub role_id: Option<RoleId>,
     /// Governs this person.
     pub user_id: Option<UserId>,
-    /// Governs the sources of this workspace, and those of none.
+    /// Governs the sources of this workspace, and those of no workspace.
     pub workspace_id: Option<WorkspaceId>,
     #[schema(default = true)]
     pub is_active: Option<bool>,

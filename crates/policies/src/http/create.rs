@@ -43,8 +43,8 @@ const MAX_IDS: usize = 100;
 /// Assignments that one call makes.
 const MAX_ASSIGNMENTS: usize = 1_000;
 
-/// What a policy is, what its rules do, and what it governs. The ids combine: each of the sources,
-/// datasets and workspaces with each of the roles and people.
+/// A policy, its rules, and what it governs. The ids are combined: each of the sources, datasets and workspaces with
+/// each of the roles and people.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -53,7 +53,7 @@ const MAX_ASSIGNMENTS: usize = 1_000;
         "rule_config": {"table": "orders", "condition": "region = current_user_region"}}],
     "data_source_ids": [3], "role_ids": [12]}))]
 pub struct CreatePolicyRequest {
-    /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
+    /// Governs the sources of this workspace, and those of no workspace; absent: all sources of the organization.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
     #[garde(length(chars, min = 1, max = 255), custom(super::not_blank))]
@@ -66,7 +66,7 @@ pub struct CreatePolicyRequest {
     #[garde(skip)]
     #[schema(default = true)]
     pub is_active: Option<bool>,
-    /// Higher is named first.
+    /// Higher ones come first.
     #[garde(inner(range(min = 0)))]
     #[schema(default = 0, minimum = 0)]
     pub priority: Option<i64>,
@@ -84,7 +84,7 @@ pub struct CreatePolicyRequest {
     /// Tables and views of sources, by the `dataset_id` that they have in the source's schemas.
     #[garde(inner(length(max = MAX_IDS)))]
     pub dataset_ids: Option<Vec<DatasetId>>,
-    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
+    /// Refused with `VALIDATION_ERROR`: the same question could be asked in other words.
     #[garde(inner(length(max = MAX_IDS)))]
     pub query_ids: Option<Vec<QueryId>>,
     #[garde(inner(length(max = MAX_IDS)))]

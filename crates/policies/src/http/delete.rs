@@ -42,7 +42,7 @@ pub struct Options {
 pub struct DeletedPolicy {
     pub policy_id: PolicyId,
     pub deleted_at: DateTime<Utc>,
-    /// Null where it is gone for good.
+    /// Null if it is permanently deleted.
     pub restorable_until: Option<DateTime<Utc>>,
 }
 

@@ -49,7 +49,7 @@ pub struct PolicyEvaluation {
     pub user_id: UserId,
     pub query_id: Option<QueryId>,
     pub data_source_id: Option<DataSourceId>,
-    /// Always null: what is on record is a query of the source.
+    /// Always null: a query of the source is recorded.
     pub dataset_id: Option<i64>,
     pub evaluation_result: EvaluationResult,
     pub action_taken: ActionTaken,

@@ -33,7 +33,7 @@ pub struct PolicyVersion {
     pub change: Change,
     pub changed_at: DateTime<Utc>,
     pub changed_by_user_id: UserId,
-    /// What is not as it was in the version before.
+    /// What changed from the previous version.
     pub changes: Vec<FieldChange>,
 }
 

@@ -37,7 +37,7 @@ pub struct Detokenized {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DetokenizedValue {
     pub token: String,
-    /// Null for what is no token of this organization.
+    /// Null if it is not a token of this organization.
     #[schema(examples("anna@example.com"))]
     pub value: Option<String>,
 }

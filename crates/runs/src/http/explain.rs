@@ -48,7 +48,7 @@ pub struct Explanation {
     pub column: Option<String>,
     /// Whether the caller sees the table, or the column, at all.
     pub visible: bool,
-    /// Whether a row filter stands between the caller and the table's rows.
+    /// Whether a row filter hides rows of the table from the caller.
     pub rows_filtered: bool,
     pub effects: Vec<PolicyEffect>,
     pub limits: SeenLimits,

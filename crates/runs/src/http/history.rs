@@ -30,17 +30,17 @@ use crate::Engine;
 pub struct QueryRun {
     pub query_id: QueryId,
     pub user_id: UserId,
-    /// Typed as SQL, or made from a question in words.
+    /// Whether it was typed as SQL or came from a question in words.
     pub kind: RunKind,
     pub status: RunStatus,
     #[schema(examples("SELECT region, count(*) FROM orders GROUP BY region"))]
     pub query: String,
     pub data_source_ids: Vec<DataSourceId>,
-    /// What the caller was answered where it did not end well.
+    /// The error that the caller got, if it failed.
     #[schema(examples("QUERY_TIMEOUT"))]
     pub error_code: Option<String>,
     pub error_message: Option<String>,
-    /// How far a query is that was sent with `Prefer: respond-async`.
+    /// The progress of a query that was sent with `Prefer: respond-async`.
     pub stage: Option<RunStage>,
     /// Of its answer; so far, while it runs.
     #[schema(examples(4))]
@@ -48,7 +48,7 @@ pub struct QueryRun {
     /// Of its answer, in memory; so far, while it runs.
     #[schema(examples(512))]
     pub byte_count: Option<i64>,
-    /// Until then `…/result` answers what it answered; null where nothing is kept.
+    /// Until then, `…/result` returns its result; null if nothing is kept.
     pub result_expires_at: Option<DateTime<Utc>>,
     pub started_at: DateTime<Utc>,
     /// Null while it runs.

@@ -47,13 +47,13 @@ pub struct Filter {
     pub page_size: Option<u64>,
 }
 
-/// What is known of a source.
+/// What is known about a source.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DataSourceSchemas)]
 pub struct Schemas {
     pub data_source_id: DataSourceId,
     pub schemas: Vec<SchemaInfo>,
-    /// Null where it was never discovered.
+    /// Null if it was never discovered.
     pub last_discovered_at: Option<DateTime<Utc>>,
     /// Of the tables.
     pub pagination: Pagination,
@@ -105,7 +105,7 @@ pub struct ColumnInfo {
     pub references: Option<ColumnReference>,
     pub default_value: Option<String>,
     pub column_comment: Option<String>,
-    /// Policies put a mask over its values.
+    /// Policies mask its values.
     pub masked: bool,
 }
 

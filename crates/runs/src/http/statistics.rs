@@ -75,12 +75,12 @@ pub struct Statistics {
     pub columns_left_out: Vec<String>,
 }
 
-/// What the sampled rows have in a column. Of a masked one nothing is told.
+/// What the sampled rows have in a column. Nothing is shown for a masked one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ColumnStatistics {
     #[schema(examples("region"))]
     pub column_name: String,
-    /// Policies put a mask over its values.
+    /// Policies mask its values.
     pub masked: bool,
     /// Rows without a value.
     #[schema(examples(12))]
@@ -88,13 +88,13 @@ pub struct ColumnStatistics {
     /// Different values among these rows. Null for structures and lists.
     #[schema(examples(4))]
     pub distinct_count: Option<u64>,
-    /// Of numbers, texts (by their code points, the beginning of a long one), dates and times; null for other types.
+    /// For numbers, texts (by code point, and only the beginning of a long one), dates and times; null for other types.
     #[schema(value_type = Option<Object>, example = json!("APAC"))]
     pub minimum: Option<Json>,
     #[schema(value_type = Option<Object>, example = json!("US"))]
     pub maximum: Option<Json>,
-    /// At most five, the commonest first. Null unless it holds texts, booleans or whole numbers that are few and come
-    /// again, and for primary keys.
+    /// At most five, the most common first. Null unless it has texts, booleans or whole numbers with few, repeated
+    /// values, and for primary keys.
     pub most_common: Option<Vec<CommonValue>>,
 }
 

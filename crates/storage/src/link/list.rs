@@ -30,7 +30,7 @@ pub struct Filter {
     pub all: Option<bool>,
 }
 
-/// A link that somebody made.
+/// A link that someone created.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListedLink {
     pub link_id: FileLinkId,
@@ -39,12 +39,12 @@ pub struct ListedLink {
     pub file_name: String,
     #[schema(examples("organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"))]
     pub object_name: String,
-    /// The data source that it was made for.
+    /// The data source that it was created for.
     pub data_source_id: Option<DataSourceId>,
     pub created_by_user_id: UserId,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    /// How often bytes went out by it.
+    /// How often it was used to download.
     #[schema(examples(3))]
     pub use_count: i64,
     pub last_used_at: Option<DateTime<Utc>>,

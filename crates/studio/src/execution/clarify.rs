@@ -28,7 +28,7 @@ use crate::{
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"choice": "orders.region", "remember": "me"}))]
 pub struct ClarifyRequest {
-    /// One of the options, as it was told.
+    /// One of the options, exactly as it was given.
     #[garde(length(chars, min = 1, max = 2000))]
     pub choice: String,
     #[schema(default = "me")]

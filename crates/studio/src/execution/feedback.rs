@@ -39,7 +39,7 @@ pub struct FeedbackRequest {
 pub struct GivenFeedback {
     pub execution_id: ExecutionId,
     pub verdict: Feedback,
-    /// The candidate that waits for somebody with `prompt.write`; null where nothing was right.
+    /// The candidate that waits for someone with `prompt.write`; null if nothing was right.
     pub verified_pair_id: Option<VerifiedPairId>,
 }
 

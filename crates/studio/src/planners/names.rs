@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::Studio;
 
-/// Whom a question can be put to.
+/// The planners that a question can use.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlannerNames {
     /// Those that a question is put to, in the order in which they are asked, and behind them this server's own rules.

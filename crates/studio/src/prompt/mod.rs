@@ -109,7 +109,7 @@ pub struct PromptSummary {
     pub prompt_text: String,
     pub selected_data_source_ids: Vec<rivergen_kernel::DataSourceId>,
     pub selected_schema_names: Vec<String>,
-    /// The run of the query that it became last.
+    /// The run of its latest query.
     pub generated_query_id: Option<QueryId>,
     pub status: Status,
     #[schema(examples(json!(["sales"])))]

@@ -128,7 +128,7 @@ pub struct PromptVersion {
     pub change: Change,
     pub changed_at: DateTime<Utc>,
     pub changed_by_user_id: UserId,
-    /// What is not as it was in the version before; nothing in the first.
+    /// What changed from the previous version; nothing in the first.
     pub changes: Vec<PromptFieldChange>,
     pub definition: PromptDefinition,
 }

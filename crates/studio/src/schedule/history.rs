@@ -21,12 +21,12 @@ use crate::Studio;
 pub struct ScheduledRun {
     pub id: ScheduledRunId,
     pub schedule_id: PromptScheduleId,
-    /// When it was to be, or when somebody asked for it.
+    /// When it was due, or when someone requested it.
     pub due_at: DateTime<Utc>,
     /// Its owner asked for it.
     pub by_hand: bool,
     pub status: run::Status,
-    /// The run of the question; its rows are its owner's.
+    /// The run of the question; its rows are only for its owner.
     pub execution_id: Option<ExecutionId>,
     /// For its owner.
     #[schema(examples(4))]
@@ -35,7 +35,7 @@ pub struct ScheduledRun {
     pub error_code: Option<String>,
     /// For its owner.
     pub error_message: Option<String>,
-    /// Null while it is under way.
+    /// Null while it is running.
     pub completed_at: Option<DateTime<Utc>>,
     pub deliveries: Vec<ScheduleSending>,
 }

@@ -60,7 +60,7 @@ pub struct MetricDefinition {
     pub formula: String,
 }
 
-/// What a table or a column is, in words; in the place of the source's own comment.
+/// What a table or a column is, in words; replaces the source's own comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DescriptionDefinition {

@@ -114,7 +114,7 @@ impl TenantOwned for Entity {
 pub struct SemanticEntry {
     pub id: SemanticEntryId,
     pub workspace_id: Option<WorkspaceId>,
-    /// It is one's own alone; others do not have it.
+    /// It is only your own; others do not have it.
     pub is_own: bool,
     pub definition: Definition,
     pub status: Status,

@@ -98,7 +98,7 @@ pub struct PromptTemplate {
     pub compatible_data_source_ids: Vec<DataSourceId>,
     /// Whether it came with the server. None does yet.
     pub is_system_template: bool,
-    /// Every member of the organization sees it once it is published.
+    /// Every member of the organization can see it once it is published.
     pub is_public: bool,
     /// How often it was run.
     pub usage_count: i64,

@@ -97,10 +97,10 @@ impl TenantOwned for Entity {
 pub struct VerifiedPair {
     pub id: VerifiedPairId,
     pub workspace_id: Option<WorkspaceId>,
-    /// Null where literals of the SQL are not told: whoever asked may have named the same values.
+    /// Null if literals of the SQL are hidden: the question may contain the same values.
     #[schema(examples("How many orders per region?"))]
     pub question: Option<String>,
-    /// `?` stands for each literal where one sees a part only of what it reads, unless it is of one's own run.
+    /// `?` replaces each literal if you see only part of what it reads, unless it comes from your own run.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub query_text: String,
     pub data_source_ids: Vec<DataSourceId>,

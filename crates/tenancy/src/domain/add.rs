@@ -19,7 +19,7 @@ use crate::{Tenancy, organization};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"domain": "acme.example"}))]
 pub struct AddDomainRequest {
-    /// A domain of one's own; sub-domains are domains of their own.
+    /// A domain of your own; each subdomain counts as a separate domain.
     #[garde(skip)]
     pub domain: String,
 }

@@ -239,7 +239,7 @@ pub struct AuditEntries {
     /// For the next page; `null` on the last one.
     #[schema(examples("1041"))]
     pub next_cursor: Option<String>,
-    /// All that the records of an organization can be about: what `target_type` takes.
+    /// Everything that an organization's records can be about: the values of `target_type`.
     pub target_types: Vec<TargetKind>,
     pub message: &'static str,
 }

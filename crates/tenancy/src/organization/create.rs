@@ -53,7 +53,7 @@ pub struct CreateOrganizationRequest {
     pub admin_password: Option<Secret>,
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub admin_display_name: Option<String>,
-    /// Settings that are to be otherwise than usual from the beginning.
+    /// Settings that differ from the defaults from the start.
     #[garde(skip)]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Map<String, Value>>,

@@ -28,7 +28,7 @@ pub const RESTORE: Duration = Duration::days(30);
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"confirm_name": "Acme"}))]
 pub struct DeleteOrganizationRequest {
-    /// The name of the organization, to the letter.
+    /// The exact name of the organization.
     #[garde(skip)]
     pub confirm_name: String,
 }
@@ -37,7 +37,7 @@ pub struct DeleteOrganizationRequest {
 pub struct DeletedOrganization {
     pub organization_id: OrganizationId,
     pub deleted_at: DateTime<Utc>,
-    /// When everything that it holds is erased.
+    /// When everything in it is erased.
     pub purge_at: DateTime<Utc>,
     pub message: &'static str,
 }

@@ -37,7 +37,7 @@ pub struct CreateOrganizationTokenRequest {
     #[garde(length(min = 1, max = 50))]
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,
-    /// Without it the token lives as long as the organization allows.
+    /// Without it, the token works as long as the organization allows.
     #[garde(inner(range(min = 1, max = 365)))]
     pub expires_in_days: Option<u16>,
 }
@@ -105,7 +105,7 @@ pub struct OrganizationToken {
     #[schema(examples("ada@acme.example"))]
     pub user_email: String,
     pub is_active: bool,
-    /// No later than the organization lets its tokens live.
+    /// No later than the organization allows for its tokens.
     pub expires_at: Option<DateTime<Utc>>,
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,

@@ -26,7 +26,7 @@ pub struct AssignRoleRequest {
     pub user_id: UserId,
     /// In the whole organization, if absent.
     pub workspace_id: Option<WorkspaceId>,
-    /// For a role on loan: when it ends by itself.
+    /// For a temporary role: when it ends.
     pub expires_at: Option<DateTime<Utc>>,
 }
 

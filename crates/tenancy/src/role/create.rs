@@ -26,7 +26,7 @@ pub struct CreateRoleRequest {
     #[garde(custom(super::valid_name))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Of the catalogue, none twice, and none that the caller does not hold.
+    /// From the catalogue, none twice, and none that the caller does not have.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
     pub organization_id: OrganizationId,
@@ -45,7 +45,7 @@ pub struct CreateOrganizationRoleRequest {
     pub name: String,
     #[garde(inner(length(chars, max = 500)))]
     pub description: Option<String>,
-    /// Of the catalogue, none twice, and none that the caller does not hold.
+    /// From the catalogue, none twice, and none that the caller does not have.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
 }

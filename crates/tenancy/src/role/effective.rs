@@ -61,17 +61,18 @@ pub struct PublicAccess {
 pub struct EffectivePermission {
     #[schema(examples("datasource.read"))]
     pub name: &'static str,
-    /// The roles that give it.
+    /// The roles that grant it.
     pub source_role_ids: Vec<RoleId>,
     /// Whether one of them is the default role of the workspace, which is public.
     pub through_public_access: bool,
     #[schema(inline)]
     pub scope: PermissionReach,
-    /// Whether an access policy denies it all the same, to this request; null of another member, whose requests are not known.
+    /// Whether an access policy denies it anyway, for this request; null for another member, whose requests are not
+    /// known.
     pub denied_by_policy: Option<bool>,
 }
 
-/// How far a permission of a member reaches.
+/// Where a member's permission applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionReach {
@@ -131,7 +132,7 @@ pub struct CheckPermissionRequest {
     pub user_id: Option<UserId>,
     /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
-    /// In the organization as a whole, if absent.
+    /// In the whole organization, if absent.
     pub workspace_id: Option<WorkspaceId>,
 }
 

@@ -62,7 +62,7 @@ pub struct RoleImpact {
     pub affected_count: u64,
 }
 
-/// Somebody for whom the change would change something.
+/// Someone affected by the change.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AffectedUser {
     pub user_id: UserId,
@@ -76,7 +76,7 @@ pub struct AffectedUser {
     pub loses: PermissionSet,
     /// Absent: in the whole organization.
     pub workspace_id: Option<WorkspaceId>,
-    /// Whether they were not given the role, but have it because the workspace is public.
+    /// Whether they have the role only because the workspace is public.
     pub through_public_access: bool,
 }
 

@@ -40,7 +40,7 @@ pub struct CreateUserRequest {
     pub email: String,
     #[garde(length(chars, min = 1, max = 255))]
     pub display_name: String,
-    /// Never taken: people choose their password themselves, with the link that is mailed to them.
+    /// Never accepted: people choose their own password, with the link that is e-mailed to them.
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret>,
     pub organization_id: OrganizationId,
@@ -56,7 +56,7 @@ pub struct CreatedUserAnswer {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedUser {
-    /// Null for somebody who has been invited, until they accept.
+    /// Null for someone who has been invited, until they accept.
     pub id: Option<UserId>,
     #[schema(examples("ada@acme.example"))]
     pub email: String,

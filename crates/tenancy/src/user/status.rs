@@ -21,7 +21,7 @@ use crate::{
     standing::Standing,
 };
 
-/// What an administrator can make of a member.
+/// What an administrator can set a member to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NewStatus {
@@ -81,7 +81,7 @@ pub struct BulkStatusRequest {
     pub reason: Option<String>,
 }
 
-/// What became of one of many.
+/// The result for one of many.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkStatusResult {
     pub user_id: UserId,

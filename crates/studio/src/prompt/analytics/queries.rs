@@ -31,7 +31,7 @@ const PREVIEW_CHARACTERS: usize = 200;
 /// A custom period's days at most.
 const LONGEST_PERIOD_DAYS: i64 = 366;
 
-/// Which time the numbers are of.
+/// The period of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalyticsPeriod {
@@ -139,7 +139,7 @@ pub struct DataSourcePerformance {
     pub data_source_name: String,
     pub queries: u64,
     pub avg_latency_ms: i64,
-    /// `healthy`, or what is the matter.
+    /// `healthy`, or what is wrong.
     #[schema(examples("healthy"))]
     pub status: String,
 }

@@ -63,7 +63,7 @@ pub struct PromptAnalytics {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DataSourceCount {
     pub data_source_id: DataSourceId,
-    /// Empty where one does not reach it.
+    /// Empty if you cannot access it.
     pub data_source_name: String,
     pub count: u64,
 }

@@ -185,12 +185,12 @@ pub struct ImportProgress {
     pub processed: i64,
     /// Who was invited, or would be.
     pub created: i64,
-    /// Always 0: who belongs to the organization is left as they are.
+    /// Always 0: existing members are left as they are.
     pub updated: i64,
     pub failed: i64,
-    /// Rows that failed, in their order and at most a thousand; those behind them are asked for with `errors_after`.
+    /// Rows that failed, in order and at most a thousand; get the following ones with `errors_after`.
     pub errors: Vec<ImportRowError>,
-    /// Why an import failed as a whole; what it had worked off stays done.
+    /// Why an import failed as a whole; the rows it had finished stay imported.
     #[schema(examples("The person who started the import may no longer add people."))]
     pub failure: Option<String>,
     pub created_at: DateTime<Utc>,

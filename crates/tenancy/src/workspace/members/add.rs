@@ -26,7 +26,7 @@ pub struct AddWorkspaceMemberRequest {
     /// A member of the organization.
     #[garde(skip)]
     pub user_id: UserId,
-    /// A role of the organization, with no more permissions than one's own; the workspace's default role, if absent.
+    /// A role of the organization, with no more permissions than your own; the workspace's default role, if absent.
     #[garde(skip)]
     pub role_id: Option<RoleId>,
 }
