@@ -57,7 +57,7 @@ pub struct LoginRequest {
 pub struct TokenSet {
     /// A JWT for `Authorization: Bearer`.
     pub access_token: String,
-    /// Good for one use at `/api/v1/auth/refresh`.
+    /// Valid for one use at `/api/v1/auth/refresh`.
     pub refresh_token: String,
     /// Always `bearer`.
     #[schema(examples("bearer"))]
@@ -108,7 +108,7 @@ pub struct FactorRequired {
     pub temporary_token: String,
     #[schema(examples(true))]
     pub mfa_required: bool,
-    /// What the person has set up, the primary one first: `totp`, `email_otp`; and `backup_code` where some are left.
+    /// What the person has set up, the primary one first: `totp`, `email_otp`; and `backup_code` if some are left.
     #[schema(examples(json!(["totp", "backup_code"])))]
     pub mfa_methods: Vec<&'static str>,
     pub message: &'static str,

@@ -37,7 +37,7 @@ pub struct SignupRequest {
     pub password: Secret,
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub display_name: Option<String>,
-    /// Must be `true` where the server has terms.
+    /// Must be `true` if the server has terms.
     #[garde(skip)]
     pub agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
@@ -50,7 +50,7 @@ pub struct SignupRequest {
 /// The account, waiting for its address to be verified.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedUp {
-    /// 0 where the server hides whether an address is taken.
+    /// 0 if the server hides whether an address is taken.
     pub user_id: UserId,
     #[schema(examples("ada@acme.example"))]
     pub email: String,

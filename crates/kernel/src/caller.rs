@@ -127,7 +127,7 @@ pub enum Credential {
         /// The one organization that it is bound to.
         organization_id: Option<OrganizationId>,
     },
-    /// An application that somebody lets act for them.
+    /// An application that someone has allowed to act for them.
     Application {
         application_id: OauthApplicationId,
         /// What the person granted; none where it acts for whoever answers for the application.

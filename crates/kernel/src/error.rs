@@ -376,7 +376,7 @@ pub struct ErrorBody {
     pub code: &'static str,
     /// A sentence for a person.
     pub message: String,
-    /// The fields that are wrong, where there are any.
+    /// The fields that are wrong, if any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<FieldError>,
     /// To be told to the administrator; the log has the rest.

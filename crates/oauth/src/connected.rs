@@ -30,7 +30,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(disconnect))
 }
 
-/// An application that somebody lets act for them.
+/// An application that someone has allowed to act for them.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectedApplication {
     pub id: OauthApplicationId,

@@ -41,7 +41,7 @@ pub struct IntrospectRequest {
     client_secret: Option<String>,
 }
 
-/// What a token says; `active` alone where it is not good.
+/// What a token says; only `active` if it is not valid.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Introspection {
     pub active: bool,
@@ -64,10 +64,10 @@ pub struct Introspection {
     pub iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
+    /// The key that it is bound to, which must be proved to everyone it is shown to (RFC 9449, section 6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// The service that acts with it, and in it whoever acted before (RFC 8693, section 4.1).
+    /// The service that acts with it, and inside it those that acted before (RFC 8693, section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub act: Option<Actor>,

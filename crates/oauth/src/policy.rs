@@ -44,7 +44,7 @@ pub enum Allowed {
     Preapproved,
 }
 
-/// Whether programs may register themselves with the organization, where the operator lets them.
+/// Whether programs may register themselves with the organization, if the operator allows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use rivergen_policies::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What somebody sees of one table.
+/// What someone sees of one table.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SeenTable {
     /// Whether they may read it at all.
@@ -25,7 +25,7 @@ pub struct SeenTable {
     pub limits: SeenLimits,
 }
 
-/// A policy by its name; without an id where it is a draft.
+/// A policy by its name; without an id if it is a draft.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NamedPolicy {
     pub policy_id: Option<PolicyId>,
@@ -62,7 +62,7 @@ pub struct SeenMask {
 pub struct SeenHidden {
     #[schema(examples("salary"))]
     pub column: String,
-    /// None where no policy allows the column and one would have to.
+    /// None if only a policy can allow the column, and none does.
     pub policy: Option<NamedPolicy>,
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn hold_a_secret(credentials: &Credentials) -> bool {
     [password, api_key, oauth_token, ssh_private_key, ssh_passphrase, connection_string].iter().any(|s| s.is_some())
 }
 
-/// What is sent changes, `null` takes away, the rest stays.
+/// Fields that are sent are changed, `null` removes, and the rest stays.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -110,7 +110,7 @@ pub struct UpdateCredentialsRequest {
     #[garde(inner(inner(length(min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]
     pub role: Option<Option<String>>,
-    /// Try the new ones first, and keep the old ones where they do not work.
+    /// Test the new ones first, and keep the old ones if they do not work.
     #[schema(default = false)]
     pub rotate_credentials: Option<bool>,
 }

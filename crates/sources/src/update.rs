@@ -40,7 +40,7 @@ use crate::{
     table,
 };
 
-/// What is sent changes; `null` takes away what may be absent.
+/// Fields that are sent are changed; `null` removes those that may be absent.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -53,7 +53,7 @@ pub struct UpdateDataSourceRequest {
     #[garde(inner(inner(length(max = 2000))))]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    /// Needs `credentials`, as the others that decide where the connection goes.
+    /// Needs `credentials`, like the other fields that decide where the connection goes.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]

@@ -32,7 +32,7 @@ pub struct StorageBuckets {
 pub struct StorageBucket {
     #[schema(examples("rivergen"))]
     pub name: &'static str,
-    /// One's own folder in it.
+    /// Your own folder in it.
     #[schema(examples("organizations/1/files/7/"))]
     pub user_folder: String,
 }

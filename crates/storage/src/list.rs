@@ -66,7 +66,7 @@ pub struct StorageFile {
     pub uploaded_at: DateTime<Utc>,
     /// Made on demand by the operation for links, never by a listing.
     pub presigned_url: Option<String>,
-    /// The data source that reads it; the oldest of those that the caller may see, where there are several.
+    /// The data source that reads it; the oldest of those that the caller may see, if there are several.
     pub data_source_id: Option<DataSourceId>,
     pub workspace_id: Option<WorkspaceId>,
     pub uploaded_by_user_id: UserId,

@@ -25,7 +25,7 @@ use crate::{
 #[derive(ToSchema)]
 #[allow(dead_code)]
 pub struct UploadForm {
-    /// A folder inside one's own: `reports/2026`. Send it before the file.
+    /// A folder inside your own: `reports/2026`. Send it before the file.
     #[schema(example = "reports/2026")]
     path: Option<String>,
     /// `data_source` (the default), `profile_image` or `general`. Send it before the file.

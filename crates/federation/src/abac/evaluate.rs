@@ -45,7 +45,7 @@ pub struct EvaluateRequest {
     pub action: String,
     #[garde(dive)]
     pub resource: ResourceAsked,
-    /// What an administrator supposes of the request; without it, this one's own.
+    /// What to assume about the request; without it, that of this request.
     #[garde(dive)]
     pub context: Option<ContextAsked>,
 }

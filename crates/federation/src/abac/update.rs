@@ -27,7 +27,7 @@ use crate::Federation;
 pub struct UpdatePolicyRequest {
     #[garde(inner(length(chars, min = 1, max = 255), custom(has_ink)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 2000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -39,12 +39,12 @@ pub struct UpdatePolicyRequest {
     pub resource_type: Option<String>,
     #[garde(inner(length(min = 1, max = 100), inner(length(max = 100))))]
     pub actions: Option<Vec<String>>,
-    /// `null` takes them away: it holds always. In the place of a policy in Cedar, which goes.
+    /// `null` removes them, so that it always applies. Replaces a policy in Cedar, which is removed.
     #[garde(skip)]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
     pub conditions: Option<Option<Value>>,
-    /// In the place of conditions, which go.
+    /// Replaces conditions, which are removed.
     #[garde(inner(inner(length(min = 1, max = 20_000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]

@@ -66,7 +66,7 @@ pub struct BulkRequest {
 pub struct BulkDone {
     #[schema(inline)]
     pub action: BulkAction,
-    /// Members who were mailed, or whom the report is about.
+    /// Members who were e-mailed, or whom the report is about.
     #[schema(examples(25))]
     pub users_affected: u64,
     /// Of `generate_migration_report`.

@@ -72,7 +72,7 @@ pub struct Phase {
     pub order: u8,
     #[schema(inline)]
     pub status: PhaseStatus,
-    /// Whom it still waits for.
+    /// The people it is still waiting for.
     pub user_count: u64,
     pub start_at: Option<DateTime<Utc>>,
     pub end_at: Option<DateTime<Utc>>,

@@ -37,9 +37,9 @@ pub struct CreateProviderRequest {
     pub status: Option<Status>,
     /// SAML: what the provider calls itself; required.
     pub entity_id: Option<String>,
-    /// SAML: where sign-ins begin, https; required.
+    /// SAML: the address where sign-ins start, https; required.
     pub sso_url: Option<String>,
-    /// SAML: where its single logout is.
+    /// SAML: the address of its single logout.
     pub slo_url: Option<String>,
     /// SAML: PEM, or base64 of DER; required.
     pub certificate: Option<String>,

@@ -91,7 +91,7 @@ pub struct Model {
     pub entity_id: Option<String>,
     /// SAML: where sign-ins begin.
     pub sso_url: Option<String>,
-    /// SAML: where its single logout is.
+    /// SAML: the address of its single logout.
     pub slo_url: Option<String>,
     /// SAML: where its metadata is read from, to follow its certificates.
     pub metadata_url: Option<String>,

@@ -42,12 +42,13 @@ pub enum TestOutcome {
 pub struct ProviderTestResults {
     /// Whether the provider answers, and is who it should be.
     pub connection: TestOutcome,
-    /// Whether a sign-in can begin, and what comes back could be checked.
+    /// Whether a sign-in can start, and its answer could be checked.
     pub authentication_flow: TestOutcome,
     /// What is wrong, in words.
     #[schema(examples(json!(["The certificate expired on 2025-11-03."])))]
     pub errors: Vec<String>,
-    /// What it can say of people, by its own names, where its document tells them: for the mapping of attributes.
+    /// The attributes that it can send about people, by its own names, if its document lists them: for the attribute
+    /// mapping.
     #[schema(examples(json!(["email", "groups"])))]
     pub claims: Vec<String>,
 }

@@ -38,7 +38,7 @@ pub struct UpdateProviderRequest {
     pub status: Option<Status>,
     pub entity_id: Option<String>,
     pub sso_url: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub slo_url: Option<Option<String>>,
@@ -51,7 +51,7 @@ pub struct UpdateProviderRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub metadata_url: Option<Option<String>>,
-    /// Fingerprints of those that are not trusted any more.
+    /// Fingerprints of those that are no longer trusted.
     #[garde(length(max = 100))]
     #[serde(default)]
     pub remove_certificates: Vec<String>,

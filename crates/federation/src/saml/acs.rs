@@ -39,7 +39,7 @@ pub struct SamlResponseForm {
     /// The response, in base64.
     #[serde(rename = "SAMLResponse")]
     saml_response: String,
-    /// What the sign-in was begun with; absent or anything where the provider began it.
+    /// What the sign-in was started with; absent or anything if the provider started it.
     #[serde(rename = "RelayState")]
     relay_state: Option<String>,
 }

@@ -102,7 +102,7 @@ errors! { pub SloErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionReje
         ("SAMLResponse" = Option<String>, Query, description = "a LogoutResponse"),
         ("RelayState" = Option<String>, Query), ("SigAlg" = Option<String>, Query), ("Signature" = Option<String>, Query)),
     responses((status = 200, description = "The sessions have ended; the provider has no address for an answer", body = Envelope<SamlLoggedOut>),
-        (status = 302, description = "Back to the provider with the answer, or, where it answered, to where the sign-out began"), SloErrors))]
+        (status = 302, description = "Back to the provider with the answer or, if it was the provider that answered, to where the sign-out started"), SloErrors))]
 pub async fn saml_logout(
     State(federation): State<Federation>,
     origin: RequestOrigin,
@@ -129,7 +129,7 @@ pub async fn saml_logout(
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = SamlLogoutForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The sessions have ended; the provider has no address for an answer", body = Envelope<SamlLoggedOut>),
-        (status = 302, description = "Back to the provider with the answer, or, where it answered, to where the sign-out began"), SloErrors))]
+        (status = 302, description = "Back to the provider with the answer or, if it was the provider that answered, to where the sign-out started"), SloErrors))]
 pub async fn saml_logout_form(
     State(federation): State<Federation>,
     origin: RequestOrigin,

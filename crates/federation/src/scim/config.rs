@@ -110,7 +110,7 @@ pub struct ScimConfig {
     /// What the provider is told to talk to.
     #[schema(examples("https://rivergen.example/scim/v2"))]
     pub base_url: String,
-    /// How the token begins; null where there is none that is good.
+    /// How the token begins; null if there is none that works.
     #[schema(examples("scim_3mKq7x"))]
     pub token_prefix: Option<String>,
     /// To the minute.
@@ -144,7 +144,7 @@ impl ScimConfig {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScimConfigured {
     pub config: ScimConfig,
-    /// Shown this once, where one was issued.
+    /// Only shown this once, if one was issued.
     #[schema(examples("scim_…"))]
     pub bearer_token: Option<String>,
     pub message: &'static str,
@@ -153,9 +153,9 @@ pub struct ScimConfigured {
 /// How provisioning is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScimState {
-    /// Who was pushed by this provider, and is a member.
+    /// Members who were provisioned by this provider.
     pub provisioned_users: u64,
-    /// Those of them whom it lets in.
+    /// Those of them that it lists as active.
     pub active_users: u64,
     /// To the minute.
     pub last_request_at: Option<DateTime<Utc>>,

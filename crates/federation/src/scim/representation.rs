@@ -91,10 +91,10 @@ pub struct ScimUsers {
     pub total_results: u64,
     #[schema(rename = "itemsPerPage")]
     pub items_per_page: u64,
-    /// Not of a page that was read by cursor.
+    /// Not for a list that is read by cursor.
     #[schema(rename = "startIndex")]
     pub start_index: Option<u64>,
-    /// Where the next page begins, of one that was read by cursor.
+    /// Where the next page begins, if the list is read by cursor.
     #[schema(rename = "nextCursor")]
     pub next_cursor: Option<String>,
     #[schema(rename = "Resources")]
@@ -109,10 +109,10 @@ pub struct ScimGroups {
     pub total_results: u64,
     #[schema(rename = "itemsPerPage")]
     pub items_per_page: u64,
-    /// Not of a page that was read by cursor.
+    /// Not for a list that is read by cursor.
     #[schema(rename = "startIndex")]
     pub start_index: Option<u64>,
-    /// Where the next page begins, of one that was read by cursor.
+    /// Where the next page begins, if the list is read by cursor.
     #[schema(rename = "nextCursor")]
     pub next_cursor: Option<String>,
     #[schema(rename = "Resources")]

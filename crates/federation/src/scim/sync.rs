@@ -127,7 +127,7 @@ pub struct ScimSync {
     pub sync_type: Type,
     #[schema(inline)]
     pub status: Status,
-    /// Whose membership, account or roles were not what the provider said.
+    /// People whose membership, account or roles differed from what the provider sent.
     pub users_changed: i64,
     /// What was left as it is, and why.
     pub conflicts: Vec<ScimConflict>,

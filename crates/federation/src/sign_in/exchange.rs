@@ -28,7 +28,7 @@ use crate::{Federation, provider};
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "mVxN3…", "redirect_uri": "https://app.acme.example/signed-in"}))]
 pub struct SsoTokenRequest {
-    /// From the query of the redirect address; good for a minute and for one use.
+    /// From the query of the redirect address; valid for a minute and for one use.
     #[garde(length(min = 1, max = 200))]
     pub code: String,
     /// The address that the code was sent to.
@@ -39,8 +39,8 @@ pub struct SsoTokenRequest {
     pub ask_second_factor: Option<bool>,
 }
 
-/// What a code is exchanged for: tokens, or a temporary token where the person has a second factor here and the provider did
-/// not ask for one.
+/// What a code is exchanged for: tokens, or a temporary token if the person has a second factor here and the provider
+/// did not ask for one.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SsoAnswer {

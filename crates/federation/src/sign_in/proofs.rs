@@ -27,7 +27,7 @@ use crate::{
     provider::{self, identity},
 };
 
-/// How the signed-in person can prove anew who they are.
+/// How the signed-in person can confirm who they are.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WaysToProve {
     /// With their password, at `auth/login`.
@@ -42,7 +42,7 @@ pub struct WaysToProve {
     pub sso: Vec<VouchingProvider>,
 }
 
-/// An identity provider that can vouch anew for the person.
+/// An identity provider that can confirm who the person is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VouchingProvider {
     pub provider_id: SsoProviderId,

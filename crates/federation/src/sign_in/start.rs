@@ -83,7 +83,7 @@ pub enum ResponseMode {
     Json,
 }
 
-/// Where a sign-in begins.
+/// Where a sign-in starts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoLogin {
     /// To be opened in the browser that made this request: it has a cookie that the callback needs.

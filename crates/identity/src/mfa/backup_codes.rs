@@ -144,7 +144,7 @@ pub(crate) async fn delete(tx: &Transaction, user_id: UserId) -> Result<()> {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "123456"}))]
 pub struct GenerateRequest {
-    /// What an authenticator shows: a proof where the last sign-in is older than ten minutes.
+    /// What an authenticator shows: needed if the last sign-in is older than ten minutes.
     #[garde(inner(custom(super::six_digits)))]
     pub code: Option<String>,
     /// The password, as a proof.
@@ -247,7 +247,7 @@ pub struct BackupCodes {
 
 /// Count the remaining backup codes
 #[utoipa::path(get, path = "/api/v1/mfa/backup-codes", tag = "mfa",
-    responses((status = 200, description = "Counts alone", body = Envelope<BackupCodes>), GetErrors))]
+    responses((status = 200, description = "Only counts", body = Envelope<BackupCodes>), GetErrors))]
 pub async fn get_backup_codes(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -57,7 +57,7 @@ errors! {
 
 /// Choose the second factor of a pending login
 #[utoipa::path(post, path = "/api/v1/auth/mfa/otp/generate", tag = "authentication", request_body = MfaChooseRequest, security(()),
-    responses((status = 200, description = "Chosen; a code is on its way where the factor is mail", body = Envelope<Chosen>), ChooseErrors))]
+    responses((status = 200, description = "Chosen; a code is on its way if the factor is e-mail", body = Envelope<Chosen>), ChooseErrors))]
 pub async fn mfa_otp_generate(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -35,7 +35,7 @@ pub struct OauthRequest {
     /// The server's, from `oauth/{provider}/url`; used up with this call.
     #[garde(length(min = 1, max = 200))]
     pub state: String,
-    /// Must be `true` for a new account where the server has terms; here or at the start.
+    /// Must be `true` for a new account if the server has terms; here or at the start.
     #[garde(skip)]
     pub agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]

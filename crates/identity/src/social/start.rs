@@ -108,7 +108,7 @@ pub enum Deliver {
     Code,
 }
 
-/// Where a sign-in begins.
+/// Where a sign-in starts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OauthUrl {
     /// To be opened in the browser that made this request: it has a cookie that the callback needs.

@@ -79,7 +79,7 @@ pub async fn list_credentials(
 /// Delete one of your passkeys
 #[utoipa::path(delete, path = "/api/v1/webauthn/credentials/{credential_id}", tag = "webauthn",
     params(("credential_id" = CredentialId, Path, description = "The field `id` of the list")),
-    responses((status = 200, description = "Deleted for good", body = Envelope<DeletedCredential>), DeleteErrors))]
+    responses((status = 200, description = "Permanently deleted", body = Envelope<DeletedCredential>), DeleteErrors))]
 pub async fn delete_credential(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -150,9 +150,9 @@ pub struct Model {
     pub scopes: Json,
     /// Servers beside this one that its tokens may be meant for (RFC 8707).
     pub resources: Json,
-    /// Its public keys, where it proves itself by one of them and has no secret.
+    /// Its public keys, if it authenticates with one of them and has no secret.
     pub jwks: Option<Json>,
-    /// Where they are, of one that tells of itself.
+    /// Where they are, for one that describes itself.
     pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
@@ -169,7 +169,7 @@ pub struct Model {
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
     /// Counts what made all of its tokens void.
     pub token_generation: i64,
-    /// For whom it acts where no person is there.
+    /// The person it acts for when nobody is present.
     pub responsible_user_id: UserId,
     /// When it was registered, or taken over last: who left since then answers for it no more, even when they come back.
     pub responsible_since: DateTime<Utc>,

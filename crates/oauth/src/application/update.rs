@@ -38,7 +38,7 @@ use crate::{Oauth, assertion, keys::TokenAlgorithm};
 pub struct UpdateApplicationRequest {
     #[garde(inner(length(chars, min = 1, max = 100)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]

@@ -28,23 +28,24 @@ pub struct OauthApplication {
     pub scopes: Scopes,
     /// Other servers that its tokens may be meant for.
     pub resources: Vec<String>,
-    /// Its public keys, where it proves itself by one of them and has no secret.
+    /// Its public keys, if it authenticates with one of them and has no secret.
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
-    /// Where they are, of one that tells of itself.
+    /// Where they are, for one that describes itself.
     pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
     pub origin: Origin,
-    /// Since when an administrator vouches for one that registered itself; until then, people read that nobody has checked it.
+    /// Since when an administrator vouches for one that registered itself; until then, people are told that nobody has
+    /// checked it.
     pub verified_at: Option<DateTime<Utc>>,
-    /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
+    /// Whether an administrator has agreed for everyone, so that members are not asked if it only reads.
     pub preapproved: bool,
     /// Whether it only gets tokens that are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: bool,
     /// The algorithm that it wants its ID tokens signed with; null: the first in the server's metadata.
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
-    /// For whom it acts where no person is there.
+    /// The person it acts for when nobody is present.
     pub responsible_user_id: UserId,
     pub created_at: DateTime<Utc>,
     /// To the minute.

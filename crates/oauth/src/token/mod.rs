@@ -82,7 +82,7 @@ pub struct TokenAnswer {
     /// Seconds that the access token lives.
     #[schema(examples(3600))]
     pub expires_in: i64,
-    /// Good for one use.
+    /// Valid for one use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
     #[schema(examples("openid read"))]

@@ -77,7 +77,7 @@ pub struct EvaluationCounts {
     pub modified: i64,
     #[schema(examples(24))]
     pub denied: i64,
-    /// Null where nothing was evaluated in these days.
+    /// Null if nothing was evaluated in these days.
     pub last_evaluated_at: Option<DateTime<Utc>>,
 }
 

@@ -66,7 +66,7 @@ pub struct PolicyEvaluation {
 pub struct EvaluationDetails {
     /// Always null: the rows that a filter hides are not read, so nobody counts them.
     pub rows_filtered: Option<i64>,
-    /// Null where the query did not end well.
+    /// Null if the query did not succeed.
     #[schema(examples(12))]
     pub rows_returned: Option<i64>,
 }

@@ -28,7 +28,7 @@ use crate::{
     targets::{NamedTargets, Places},
 };
 
-/// What is absent stays as it is. What a policy is about (`type`, `workspace_id`) is fixed; whom it governs is changed
+/// Anything absent stays as it is. What a policy is about (`type`, `workspace_id`) is fixed; who it governs is changed
 /// through its assignments.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,7 @@ use crate::{
 pub struct UpdatePolicyRequest {
     #[garde(inner(length(chars, min = 1, max = 255), custom(super::not_blank)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 10_000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -52,7 +52,7 @@ pub struct UpdatePolicyRequest {
     /// All rules of the policy from now on.
     #[garde(length(max = rules::MAX_RULES), dive)]
     pub rules: Option<Vec<PolicyRuleRequest>>,
-    /// The version that is changed: `CONFLICT` where somebody else has changed it meanwhile.
+    /// The version that is changed: `CONFLICT` if someone else has changed it in the meantime.
     pub version: Option<i64>,
 }
 

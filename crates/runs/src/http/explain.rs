@@ -57,13 +57,13 @@ pub struct Explanation {
 /// What one policy does here.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PolicyEffect {
-    /// None where it is no policy, but that none allows what one would have to.
+    /// None if it is not due to a policy, but because no policy allows it.
     pub policy: Option<NamedPolicy>,
     pub effect: EffectKind,
     pub column: Option<String>,
     #[schema(examples("The policy “Own region only” hides rows."))]
     pub explanation: String,
-    /// The filter as the policy has it; for who may read policies.
+    /// The filter as the policy has it; for those who may read policies.
     #[schema(examples("region = current_user_region"))]
     pub condition: Option<String>,
 }

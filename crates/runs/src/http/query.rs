@@ -83,7 +83,7 @@ pub struct QueryAnswer {
     pub policies_applied: Vec<PolicyOfQuery>,
     /// The governed plan of a dry run. Filters are named, not told.
     pub governed_plan: Option<String>,
-    /// What a dry run expects to be read; null where nobody knows, and where a row filter hides a part.
+    /// What a dry run expects to be read; null if unknown, or if a row filter hides part of it.
     pub estimate: Option<Estimate>,
     /// When the rows were computed, where `max_age_seconds` let an earlier answer do.
     pub computed_at: Option<DateTime<Utc>>,

@@ -78,8 +78,8 @@ pub struct TableInfo {
     pub table_type: TableKind,
     /// Empty with `include_columns=false`.
     pub columns: Vec<ColumnInfo>,
-    /// As the source's own statistics had it at discovery: with most servers an estimate, in files what they say of
-    /// themselves. Null where nobody knows, and where policies let only some of the rows be seen.
+    /// From the source's own statistics at discovery: an estimate for most servers; for files, what they say about
+    /// themselves. Null if unknown, or if policies only let some of the rows be seen.
     #[schema(examples(4182))]
     pub row_count: Option<u64>,
     pub table_comment: Option<String>,

@@ -59,12 +59,12 @@ pub struct SimulateRequest {
     /// Whose view is asked for: an active member.
     pub user_id: UserId,
     pub data_source_id: DataSourceId,
-    /// Where the request would come from; without it nothing is known of the network.
+    /// Where the request would come from; without it, nothing is known about the network.
     #[schema(value_type = Option<String>, examples("10.1.2.3"))]
     pub ip: Option<IpAddr>,
     /// When it would come; now, without it.
     pub at: Option<DateTime<Utc>>,
-    /// Where the person's session would stand: roles that they have there count as well.
+    /// The workspace of the person's session: roles that they have there count as well.
     pub workspace_id: Option<WorkspaceId>,
     /// Only tables of this name: `orders`, `public.orders`, `crm.public.orders`.
     #[garde(inner(length(chars, min = 1, max = 500)))]
@@ -108,7 +108,7 @@ pub struct Simulation {
     #[schema(examples(1))]
     pub total_tables: u64,
     pub sample: Option<SampleComparison>,
-    /// Why there is no sample, where one was asked for.
+    /// Why there is no sample, if one was requested.
     #[schema(examples("the person sees columns that are masked for you"))]
     pub sample_refused_because: Option<String>,
 }
@@ -128,7 +128,7 @@ pub struct SimulatedTable {
 pub struct SampleComparison {
     #[schema(examples("crm.public.orders"))]
     pub table: String,
-    /// None where the person may not read it.
+    /// None if the person may not read it.
     pub before: Option<Sample>,
     pub after: Option<Sample>,
 }

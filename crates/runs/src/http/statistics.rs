@@ -61,8 +61,8 @@ pub struct Statistics {
     pub schema_name: String,
     #[schema(examples("customers"))]
     pub table_name: String,
-    /// Rows that all numbers are about: 10000 at most, of a wide table fewer. Which ones, where there are more, is the
-    /// source's choice.
+    /// The rows that all numbers are about: at most 10000, fewer for a wide table. If there are more, the source
+    /// decides which ones.
     #[schema(examples(10000))]
     pub rows_sampled: u64,
     /// These rows are all that the caller sees.

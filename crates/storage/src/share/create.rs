@@ -26,7 +26,7 @@ const MOST: u64 = 200;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"folder": "reports/2026", "workspace_id": 3}))]
 pub struct ShareFolderRequest {
-    /// Inside one's own: `reports/2026`. Without it all of one's own.
+    /// Inside your own: `reports/2026`. Without it, all of your own.
     pub folder: Option<String>,
     /// A workspace that one can reach.
     pub workspace_id: WorkspaceId,

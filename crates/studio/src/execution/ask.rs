@@ -35,7 +35,7 @@ use crate::{Studio, planner::Turn, prompt};
 pub struct ExecuteRequest {
     #[garde(length(chars, min = 1, max = 4000))]
     pub prompt_text: String,
-    /// Must be the session's workspace where it is given.
+    /// Must be the session's workspace, if given.
     pub workspace_id: Option<WorkspaceId>,
     #[garde(length(min = 1, max = 20))]
     pub selected_data_source_ids: Vec<DataSourceId>,
@@ -53,11 +53,11 @@ pub struct ExecuteRequest {
     pub ai_model: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
-    /// Where a word has several readings, each as good as the others: ask which one is meant (400 `QUESTION_AMBIGUOUS`),
-    /// rather than take the first and say so.
+    /// If a word has several equally likely meanings: ask which one is meant (400 `QUESTION_AMBIGUOUS`) instead of
+    /// taking the first and saying so.
     #[schema(default = true)]
     pub clarify: Option<bool>,
-    /// One's own run, completed, from which the question goes on: "only last year", "by month", "top 10".
+    /// Your own completed run that the question follows up on: "only last year", "by month", "top 10".
     pub follows_execution_id: Option<ExecutionId>,
 }
 

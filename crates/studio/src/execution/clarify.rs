@@ -35,7 +35,7 @@ pub struct ClarifyRequest {
     pub remember: Option<Remember>,
 }
 
-/// For whom an answer holds in the questions to come.
+/// Who an answer applies to in future questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Remember {

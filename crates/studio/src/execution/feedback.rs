@@ -27,7 +27,7 @@ use crate::{
 #[schema(example = json!({"verdict": "wrong", "corrected_query_text": "SELECT count(*) FROM orders WHERE status = 'paid'"}))]
 pub struct FeedbackRequest {
     pub verdict: Feedback,
-    /// The SQL that answers the question rightly; it must run under one's own policies.
+    /// The SQL that answers the question correctly; it must run under your own policies.
     #[garde(inner(length(chars, min = 1, max = 100_000)))]
     pub corrected_query_text: Option<String>,
     #[garde(inner(length(chars, max = 1000)))]

@@ -110,7 +110,7 @@ pub struct Chosen {
     /// Null for those that are on this server.
     #[schema(examples("claude-sonnet-4-5"))]
     pub model: Option<String>,
-    /// The key itself is told to nobody.
+    /// The key itself is never shown.
     pub has_api_key: bool,
     pub timeout_seconds: i32,
     pub share_values: bool,

@@ -59,7 +59,7 @@ pub struct PlannerRequest {
     #[garde(inner(range(min = 1, max = 600)))]
     #[schema(default = 60)]
     pub timeout_seconds: Option<i32>,
-    /// Whether the values of columns that have few of them go there, as far as whoever asks may see them.
+    /// Whether the values of columns with few distinct values are sent there, as far as the person asking may see them.
     #[schema(default = true)]
     pub share_values: Option<bool>,
     /// After so many, the next one is asked until the month ends, in UTC.

@@ -52,7 +52,7 @@ pub struct ExecutionSummary {
     #[schema(examples(4))]
     pub rows_returned: Option<i64>,
     pub user_id: UserId,
-    /// As the person is called now; empty where the account is gone.
+    /// The person's current name; empty if the account no longer exists.
     #[schema(examples("Ada Lovelace"))]
     pub user_name: String,
 }

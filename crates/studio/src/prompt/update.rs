@@ -24,7 +24,7 @@ const LARGEST_METADATA: usize = 16 * 1024;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"name": "Orders by region", "tags": ["sales"], "metadata": {"dashboard": "sales"}}))]
 pub struct UpdatePromptRequest {
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]

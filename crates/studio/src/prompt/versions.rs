@@ -69,7 +69,7 @@ pub struct PromptDefinition {
     pub tags: Vec<String>,
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
-    /// What it had become; it is made anew whenever it is asked.
+    /// Its SQL at that time; it is generated again whenever it is asked.
     pub generated_query_text: Option<String>,
 }
 
@@ -110,10 +110,10 @@ impl PromptDefinition {
 pub struct PromptFieldChange {
     #[schema(examples("name"))]
     pub field: String,
-    /// Null where it was not there.
+    /// Null if it did not exist.
     #[schema(value_type = Option<Object>, example = json!("Orders"))]
     pub before: serde_json::Value,
-    /// Null where it is gone.
+    /// Null if it was removed.
     #[schema(value_type = Option<Object>, example = json!("Orders by region"))]
     pub after: serde_json::Value,
 }

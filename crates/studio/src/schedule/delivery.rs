@@ -30,15 +30,15 @@ const CONTEXT: &str = "prompt_schedules.webhook";
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"mail_to_user_ids": [3, 4], "webhook_url": "https://hooks.example.com/orders", "include_rows": false}))]
 pub struct ScheduleDeliveryRequest {
-    /// Members who may see the question; 20 at most. Each gets a link; the owner the number of rows too.
+    /// Members who may see the question; at most 20. Each gets a link; the owner also gets the number of rows.
     #[garde(inner(length(max = 20)))]
     pub mail_to_user_ids: Option<Vec<UserId>>,
-    /// Gets a signed message; needs the permission `prompt.write`. `null` takes it away. It is not told again.
+    /// Gets a signed message; needs the permission `prompt.write`. `null` removes it. It is not shown again.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, min = 1, max = 2000))))]
     #[schema(value_type = Option<String>)]
     pub webhook_url: Option<Option<String>>,
-    /// Whether the webhook gets rows, and the owner's own mail the first of them. Nobody else's mail has any.
+    /// Whether the webhook gets rows, and the owner's own e-mail the first of them. Nobody else's e-mail has any.
     #[schema(default = false)]
     pub include_rows: Option<bool>,
 }
@@ -48,7 +48,7 @@ pub struct ScheduleDeliveryRequest {
 pub struct ScheduleDelivery {
     #[schema(examples(json!([3, 4])))]
     pub mail_to_user_ids: Vec<UserId>,
-    /// Where the webhook is; its path may be secret, and is not told.
+    /// Where the webhook is; its path may be secret, and is not shown.
     #[schema(examples("https://hooks.example.com"))]
     pub webhook_origin: Option<String>,
     pub include_rows: bool,

@@ -31,7 +31,7 @@ use crate::{
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"selected_data_source_ids": [1], "parameters": {"region": "EU"}}))]
 pub struct ExecuteTemplateRequest {
-    /// Must be the session's workspace where it is given.
+    /// Must be the session's workspace, if given.
     pub workspace_id: Option<WorkspaceId>,
     /// Among those that the template is for.
     #[garde(length(min = 1, max = 20))]

@@ -34,7 +34,7 @@ pub struct TemplateParameter {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub required: bool,
-    /// Put in where nothing is given.
+    /// Used if nothing is given.
     #[schema(value_type = Option<Object>)]
     pub default: Option<Value>,
     #[garde(inner(length(chars, max = 500)))]

@@ -49,7 +49,7 @@ const MOST_EXAMPLES: usize = 3;
 /// Of the words of both questions, so many are in both.
 const ALIKE: f64 = 0.4;
 
-/// Whether somebody confirmed it.
+/// Whether someone confirmed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

@@ -35,8 +35,8 @@ const CODE_LIFETIME: chrono::Duration = chrono::Duration::hours(24);
 /// Mails to the mailboxes of one domain, whoever claims it.
 const MAILS: Rule = Rule::new("domain_mails", 5, Duration::from_secs(24 * 3600));
 
-/// The mailboxes of whoever runs a domain (the constructed addresses of the CA/Browser Forum's Baseline Requirements,
-/// section 3.2.2.4.4): no mail provider gives them to anybody else.
+/// The mailboxes of a domain's administrators (the constructed addresses of the CA/Browser Forum's Baseline
+/// Requirements, section 3.2.2.4.4): no mail provider gives them to anyone else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = DomainMailbox)]
@@ -70,7 +70,7 @@ pub struct MailDomainRequest {
     pub mailbox: Mailbox,
 }
 
-/// Where the code went.
+/// Where the code was sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DomainMailed {
     #[schema(examples("postmaster@acme.example"))]

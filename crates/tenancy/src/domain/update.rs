@@ -23,8 +23,8 @@ use crate::{Tenancy, organization, role::rules::Deed};
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"auto_join": true}))]
 pub struct UpdateDomainRequest {
-    /// Whether people who prove an address of the domain become members, with the organization's default role, of which
-    /// one must hold everything oneself. Of a verified domain alone.
+    /// Whether people who verify an address in the domain become members, with the organization's default role; you
+    /// need all of that role's permissions yourself. Only for a verified domain.
     pub auto_join: bool,
 }
 

@@ -238,7 +238,7 @@ pub struct WorkspaceRef {
     pub name: String,
 }
 
-/// An invitation as those who may invite see it. Its token is never shown.
+/// An invitation, as seen by those who may invite. Its token is never shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,

@@ -33,7 +33,7 @@ pub struct PreviewAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InvitationPreview {
     pub id: InvitationId,
-    /// In full only for somebody who is signed in with it.
+    /// In full only for someone who is signed in with it.
     #[schema(examples("a•••@acme.example"))]
     pub email: String,
     pub organization: OrganizationRef,

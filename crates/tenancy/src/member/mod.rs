@@ -71,7 +71,7 @@ pub enum Status {
     Deactivated,
 }
 
-/// How somebody came into an organization.
+/// How someone joined an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

@@ -40,7 +40,7 @@ errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/members/{user_id}", tag = "organizations",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
-        ("user_id" = UserId, Path, description = "The member; not oneself"), Removal),
+        ("user_id" = UserId, Path, description = "The member; not yourself"), Removal),
     responses((status = 200, description = "Removed; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,

@@ -71,7 +71,7 @@ impl AuditQuery {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Happened {
-    /// An action (`policy.create`), or the beginning of several with its dot (`policy.`).
+    /// An action (`policy.create`), or the common beginning of several with its dot (`policy.`).
     #[garde(inner(length(max = 100)))]
     pub action: Option<String>,
     /// Inclusive.

@@ -87,8 +87,8 @@ pub struct OrganizationSettings {
     /// Who may register applications that sign in with RiverGen: every member, those who may manage them, or nobody.
     #[schema(inline)]
     pub oauth_app_creation: OauthAppCreation,
-    /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who
-    /// allows it again gives their default roles to every member.
+    /// Whether workspaces may be open to every member. If not, those set to open are closed in the meantime; allowing
+    /// it again gives their default roles to every member.
     pub allow_public_workspaces: bool,
     /// How long a link to a stored file may live; `null`: as long as the server lets it.
     #[garde(inner(range(min = 1, max = 10_080)))]
@@ -97,7 +97,7 @@ pub struct OrganizationSettings {
     pub branding: Branding,
 }
 
-/// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
+/// The requirements for members' passwords. Upper case, lower case and a digit are required of everyone on this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]

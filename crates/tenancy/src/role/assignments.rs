@@ -32,7 +32,7 @@ pub struct RoleAssignmentsQuery {
     workspace_id: Option<WorkspaceId>,
 }
 
-/// A role that somebody was given.
+/// A role that someone was given.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoleAssignment {
     #[schema(examples(7))]

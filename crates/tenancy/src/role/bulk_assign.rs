@@ -55,7 +55,7 @@ pub struct RoleOperationResult {
     #[schema(examples(0))]
     pub index: usize,
     pub success: bool,
-    /// Of the catalogue of errors; absent where it went well.
+    /// From the catalogue of errors; absent if it succeeded.
     #[schema(examples("ROLE_ALREADY_ASSIGNED"))]
     pub code: Option<&'static str>,
     pub message: String,

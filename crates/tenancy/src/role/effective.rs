@@ -39,7 +39,7 @@ pub struct UserPermissions {
     pub workspace_id: Option<WorkspaceId>,
     /// The roles that they were given and that count there.
     pub roles: Vec<RoleAssignment>,
-    /// Where the workspace is public: what it gives every member of the organization.
+    /// If the workspace is public: what it gives every member of the organization.
     pub public_access: Option<PublicAccess>,
     /// In the order of the catalogue.
     pub permissions: Vec<EffectivePermission>,
@@ -128,7 +128,7 @@ pub struct CheckPermissionRequest {
     #[garde(length(min = 1, max = 100))]
     #[schema(value_type = Vec<String>)]
     pub permissions: Vec<Permission>,
-    /// Oneself, if absent.
+    /// Yourself, if absent.
     pub user_id: Option<UserId>,
     /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,

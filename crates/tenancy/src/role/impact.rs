@@ -42,7 +42,7 @@ const SHOWN: usize = 100;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"permissions": ["datasource.read", "datasource.query"]}))]
 pub struct RoleImpactRequest {
-    /// The planned full set; an empty list stands for the deletion of the role.
+    /// The planned full set; an empty list means that the role is deleted.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
 }
@@ -58,7 +58,7 @@ pub struct RoleImpact {
     /// At most 100 of them: in the order in which they were given the role, and then, in the order of their ids, those who
     /// have it through a public workspace.
     pub affected_users: Vec<AffectedUser>,
-    /// How many there are in all; somebody who has the role in several workspaces counts in each.
+    /// The total number; someone who has the role in several workspaces counts in each.
     pub affected_count: u64,
 }
 

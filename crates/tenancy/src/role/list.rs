@@ -31,7 +31,7 @@ pub struct RoleSummary {
     pub name: String,
     #[schema(value_type = Vec<String>, examples(json!(["datasource.read", "datasource.query"])))]
     pub permissions: PermissionSet,
-    /// In how many places somebody holds it: the whole organization is one, each workspace another.
+    /// The number of places where someone has it: the whole organization is one, each workspace another.
     pub usage_count: u64,
 }
 

@@ -26,10 +26,10 @@ pub struct UpdateRoleRequest {
     #[garde(inner(custom(super::valid_name)))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
-    /// The new full set. Whoever adds or removes a permission must hold it.
+    /// The new full set. To add or remove a permission, you must have it.
     #[schema(value_type = Option<Vec<String>>)]
     pub(super) permissions: Option<Named>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 500))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]

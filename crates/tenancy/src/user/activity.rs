@@ -29,7 +29,7 @@ pub struct ActivityQuery {
     pub organization_id: Option<OrganizationId>,
 }
 
-/// One thing that somebody did, or that was done to their account.
+/// One thing that someone did, or that was done to their account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserActivity {
     pub id: i64,

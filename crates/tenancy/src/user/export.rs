@@ -151,10 +151,10 @@ pub struct PersonalData {
     prompt_executions: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     prompt_templates: Vec<Value>,
-    /// Questions with the SQL of which the person said that it answers them.
+    /// Questions with SQL that the person confirmed to answer them.
     #[schema(value_type = Vec<Object>)]
     prompt_verified_pairs: Vec<Value>,
-    /// What the person said of what data means: joins, metrics, descriptions, synonyms.
+    /// What the person defined about the meaning of data: joins, metrics, descriptions, synonyms.
     #[schema(value_type = Vec<Object>)]
     prompt_semantics: Vec<Value>,
     /// The saved questions that are asked by themselves as the person.

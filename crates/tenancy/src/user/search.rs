@@ -64,7 +64,7 @@ pub struct UserFilters {
     #[garde(inner(length(max = 100)))]
     pub workspace_ids: Option<Vec<WorkspaceId>>,
     pub mfa_enabled: Option<bool>,
-    /// How they came in.
+    /// How they joined.
     #[schema(inline)]
     pub auth_source: Option<Source>,
     /// Who joined then or later.

@@ -28,7 +28,7 @@ use crate::{Tenancy, member};
 pub struct UpdateUserRequest {
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub display_name: Option<String>,
-    /// An address that begins with https://, or a data URL with a picture; `null` takes it away.
+    /// An address that begins with https://, or a data URL with a picture; `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]

@@ -58,7 +58,7 @@ pub struct ProvisionEntry {
     /// Unique in the organization.
     #[garde(length(chars, min = 1, max = 255), custom(super::has_a_letter))]
     pub name: String,
-    /// Unique in the organization; made from the name where it is left out.
+    /// Unique in the organization; made from the name if it is left out.
     #[garde(inner(custom(super::is_slug)))]
     #[schema(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", max_length = 63)]
     pub slug: Option<String>,
@@ -73,16 +73,17 @@ pub struct ProvisionEntry {
     #[serde(default)]
     #[schema(max_items = 100)]
     pub members: Vec<ProvisionMember>,
-    /// What the caller calls the workspace, unique in the organization: an entry whose key is known already is left alone.
+    /// The caller's own key for the workspace, unique in the organization: an entry whose key is already known is left
+    /// unchanged.
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub external_key: Option<String>,
 }
 
-/// Somebody to be given a role in the workspace.
+/// Someone to be given a role in the workspace.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 pub struct ProvisionMember {
     pub user_id: UserId,
-    /// A role of the organization, with no more permissions than one's own.
+    /// A role of the organization, with no more permissions than your own.
     pub role_id: RoleId,
 }
 

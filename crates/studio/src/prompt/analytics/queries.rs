@@ -125,7 +125,7 @@ pub struct QueryUsage {
     pub last_run: DateTime<Utc>,
 }
 
-/// Fractions that add up to 1; all 0 where there was no query.
+/// Fractions that add up to 1; all 0 if there was no query.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusDistribution {
     pub success: f64,

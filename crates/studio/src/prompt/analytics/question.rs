@@ -36,7 +36,7 @@ pub struct PeriodFilter {
     pub period_end: Option<String>,
 }
 
-/// The numbers of one saved question, over the runs of everybody.
+/// Statistics of one saved question, over everyone's runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PromptAnalytics {
     pub prompt_id: PromptId,

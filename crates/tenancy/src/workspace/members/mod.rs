@@ -22,7 +22,7 @@ use crate::{
     workspace::hold,
 };
 
-/// Somebody in a workspace.
+/// Someone in a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkspaceMember {
     pub user_id: UserId,

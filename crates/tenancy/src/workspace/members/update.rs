@@ -17,7 +17,7 @@ use crate::{Tenancy, member::assignment::Grant, role, workspace::hold};
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"role_id": 7}))]
 pub struct UpdateWorkspaceMemberRequest {
-    /// A role of the organization, with no more permissions than one's own.
+    /// A role of the organization, with no more permissions than your own.
     #[garde(skip)]
     pub role_id: RoleId,
 }
