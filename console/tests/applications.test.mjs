@@ -157,7 +157,7 @@ test("a device is connected by the code that it shows", (context) =>
         await door.getByLabel("Password").fill("Demo-pass-1");
         await door.getByRole("button", { name: "Sign in" }).click();
         await door.getByLabel("Code").fill(begun.user_code);
-        await door.getByRole("button", { name: "Go on" }).click();
+        await door.getByRole("button", { name: "Continue" }).click();
         await door.getByText(begun.user_code).first().waitFor();
         await door.getByRole("button", { name: "Allow", exact: true }).click();
         await door.getByRole("button", { name: "Allow", exact: true }).waitFor({ state: "detached" });

@@ -145,13 +145,13 @@ test("what is in the columns is told as far as one may see it", (context) =>
         await page.route("**/statistics?*", (route) => {
             const error = {
                 code: "QUERY_LIMIT_EXCEEDED",
-                message: "A policy allows 2 queries an hour, and they are used up.",
+                message: "A policy allows 2 queries per hour, and you have used them up.",
                 request_id: "r1",
             };
             return route.fulfill({ status: 429, json: { success: false, error } });
         });
         await page.getByRole("button", { name: "Column statistics" }).click();
-        await page.getByText("A policy allows 2 queries an hour, and they are used up.").waitFor();
+        await page.getByText("A policy allows 2 queries per hour, and you have used them up.").waitFor();
         const columns = page.getByRole("region", { name: "Columns of customers" });
         assert.equal(await columns.getByRole("columnheader", { name: "Empty" }).count(), 0);
         await page.unroute("**/statistics?*");

@@ -94,7 +94,7 @@ test("a saved question is asked by itself: run at once, mailed, paused, resumed 
         await runs.getByText("Completed", { exact: true }).waitFor();
         await runs.getByRole("listitem").filter({ hasText: "Dana Developer" }).getByText("Sent").waitFor();
         await runs.getByRole("button", { name: "Close" }).click();
-        const subject = /Every morning: there is an answer/;
+        const subject = /Every morning: there is a new answer/;
         assert.match((await inMail(server, "owner@acme.example", subject)).input, /EU<\/td>/);
         assert.doesNotMatch((await inMail(server, "developer@acme.example", subject)).input, /<td|rows: /);
 

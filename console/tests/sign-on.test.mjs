@@ -146,7 +146,7 @@ test("single sign-on is asked for once that was tried out, and people are warned
         const asked = await page.waitForFunction(() => window.login);
         assert.equal((await asked.jsonValue()).ask_second_factor, true);
         await dialog.getByLabel("Code from the e-mail we sent you").waitFor();
-        const [, code] = await inMail(server, email, new RegExp(`your code is (?!${before})(\\d{6})\\.`));
+        const [, code] = await inMail(server, email, new RegExp(`Your code is (?!${before})(\\d{6})\\.`));
         await dialog.getByLabel("Code from the e-mail we sent you").fill(code);
         await dialog.getByRole("button", { name: "Confirm" }).click();
         await page.getByText(/People not ready: 1\./).waitFor();
@@ -159,7 +159,7 @@ test("single sign-on is asked for once that was tried out, and people are warned
         await page.getByText("Single sign-on: warn").waitFor();
         await page.getByRole("button", { name: "Announce the requirement" }).click();
         await page.getByText("E-mails sent: 1.").waitFor();
-        await inMail(server, email, /changes how you sign in/);
+        await inMail(server, email, /is changing how you sign in/);
         // A reload finds the session that was proved anew, in the same place.
         await page.reload();
         await page.getByText("Single sign-on: warn").waitFor();
@@ -212,7 +212,7 @@ test("the assistant says what to do and to paste, and so does what is registered
         await settled("attributes");
         await ours.fill("Department");
         assert.equal(await saved("attributes"), 422);
-        await wrong.filter({ hasText: "is no name" }).waitFor();
+        await wrong.filter({ hasText: "is not a valid name" }).waitFor();
         await ours.fill("department");
         assert.equal(await saved("attributes"), 200);
         // A directory's names have signs of their own.

@@ -114,7 +114,7 @@ export async function protect(page, email) {
     await page.goto(`${server.url}/me/security`);
     await page.getByRole("button", { name: "Codes by e-mail" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Send code" }).click();
-    const [, code] = await inMail(server, email, /your code is (\d{6})\./);
+    const [, code] = await inMail(server, email, /Your code is (\d{6})\./);
     await page.getByLabel("Code from the e-mail").fill(code);
     await page.getByRole("button", { name: "Confirm" }).click();
     return code;

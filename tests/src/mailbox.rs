@@ -46,7 +46,7 @@ impl Mailbox {
     /// The `count`th code of six digits that was mailed to the address.
     pub async fn code(&self, address: &str, count: usize) -> String {
         let code = |mail: &Mail| {
-            let rest = mail.text.split_once("your code is ")?.1;
+            let rest = mail.text.split_once("Your code is ")?.1;
             Some(rest[..6].to_owned())
         };
         let what = format!("code {count} to {address}");

@@ -93,7 +93,7 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-const TLS_UNASKED: &str = "; TLS is spoken: where the server speaks none, set metadata.sslmode to disable";
+const TLS_UNASKED: &str = "; TLS is used: if the server does not support it, set metadata.sslmode to disable";
 
 /// Whether TLS is spoken to the source though nobody said so.
 fn encrypts_unasked(form: &Value, source: &SourceContext) -> bool {

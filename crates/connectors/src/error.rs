@@ -45,7 +45,10 @@ pub enum ConnectorError {
         cause: Option<Cause>,
     },
     /// The connection broke after the start of something was sent: it may run there.
-    #[error("the connection to the data source broke before it answered; it was not asked again, as it may be at work")]
+    #[error(
+        "the connection to the data source broke before it answered; the query was not sent again, as it may still be \
+         running"
+    )]
     Interrupted {
         #[source]
         cause: Option<Cause>,
@@ -58,7 +61,8 @@ pub enum ConnectorError {
     Tunnel(TunnelFault),
     /// TLS was demanded and did not come about.
     #[error(
-        "no trusted TLS connection could be made; check metadata.ssl_root_certificate, or set metadata.sslmode to disable where the server speaks no TLS"
+        "no trusted TLS connection could be made; check metadata.ssl_root_certificate, or set metadata.sslmode to \
+         disable if the server does not support TLS"
     )]
     Untrusted {
         #[source]

@@ -28,12 +28,12 @@ pub(crate) fn port(kind: DataSourceType) -> Value {
 
 /// The schema that a source is confined to.
 pub(crate) fn schema() -> Value {
-    described(text("Schema"), "Only tables of this schema; all schemas where empty.")
+    described(text("Schema"), "Only tables of this schema; all schemas if left empty.")
 }
 
 /// Where it is, who signs in and with which password, in one text of this shape.
 pub(crate) fn connection_string(shape: &str) -> Value {
-    described(secret("Connection string"), &format!("{shape}, instead of the fields above."))
+    described(secret("Connection string"), &format!("{shape}; replaces the fields above."))
 }
 
 /// What must be filled in where a connection string may stand for all of it.
@@ -75,5 +75,5 @@ pub(crate) fn root_certificate() -> Value {
 
 /// For servers whose certificates are looked at in these modes alone.
 pub(crate) fn root_certificate_for(modes: &str) -> Value {
-    described(root_certificate(), &format!("Instead of the system's, for {modes}."))
+    described(root_certificate(), &format!("Replaces the system's certificates, for {modes}."))
 }

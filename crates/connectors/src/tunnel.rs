@@ -81,8 +81,8 @@ pub enum TunnelFault {
     )]
     UnconfirmedKey(String),
     #[error(
-        "the SSH server shows the key {0}, not the one in metadata.ssh_host_key. Its key was changed, or somebody stands \
-         between it and here"
+        "the SSH server shows the key {0}, not the one in metadata.ssh_host_key. Its key was changed, or someone is \
+         intercepting the connection"
     )]
     OtherKey(String),
     #[error("the SSH server refused ssh_username or ssh_private_key; check them")]
@@ -93,7 +93,7 @@ pub enum TunnelFault {
 pub fn validate(config: &SourceConfig, credentials: &Credentials) -> Vec<FieldError> {
     let Some(tunnel) = &config.tunnel else { return Vec::new() };
     if !is_possible(config.kind) {
-        let reason = format!("a source of kind {} is not reached by a tunnel", config.kind);
+        let reason = format!("a source of kind {} cannot be reached through a tunnel", config.kind);
         return vec![FieldError::new("use_ssh_tunnel", reason)];
     }
     let mut faults = Vec::new();
@@ -147,7 +147,7 @@ fn check_key(key: &Secret) -> Result<(), FieldError> {
     if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----") || text.starts_with("PuTTY-User-Key-File-") {
         return Ok(());
     }
-    Err(FieldError::new("credentials.ssh_private_key", "is no private key in OpenSSH's, PEM or PuTTY form"))
+    Err(FieldError::new("credentials.ssh_private_key", "is not a private key in OpenSSH, PEM or PuTTY format"))
 }
 
 /// Whom the SSH server must be.
@@ -290,7 +290,7 @@ impl AddressGuard for Tunnel {
 
     fn http(&self, _: &HttpOptions) -> Result<reqwest::Client, Cause> {
         // `validate` lets no kind have a tunnel that would ask for it.
-        Err("HTTP does not go through an SSH tunnel".into())
+        Err("HTTP cannot go through an SSH tunnel".into())
     }
 }
 

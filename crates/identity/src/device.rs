@@ -255,7 +255,7 @@ pub struct ActivationRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Activated {
     pub device: TrustedDevice,
-    /// The device's secret, for clients without cookies: send it as `x-device-token` at login. Shown this once.
+    /// The device's secret, for clients without cookies: send it as `x-device-token` at login. Only shown this once.
     pub device_token: String,
 }
 
@@ -268,7 +268,7 @@ errors! {
 
 /// Trust the device of the last two-factor sign-in
 #[utoipa::path(post, path = "/api/v1/devices/activate", tag = "devices", request_body = ActivationRequest,
-    responses((status = 200, description = "Trusted; its secret is in a cookie, too", body = Envelope<Activated>), ActivateErrors))]
+    responses((status = 200, description = "Trusted; its secret is also in a cookie", body = Envelope<Activated>), ActivateErrors))]
 pub async fn activate_device(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -286,7 +286,7 @@ pub async fn activate_device(
     }
     if trusted_for <= Duration::zero() {
         return Err(Error::new(ErrorCode::InvalidActivationToken)
-            .with_message("An organization of yours does not allow trusted devices."));
+            .with_message("One of your organizations does not allow trusted devices."));
     }
     let secret = Token::random(&mut rand::rng());
     let mut row = pending.into_active_model();
@@ -320,7 +320,7 @@ pub struct Done {
     pub success: bool,
 }
 
-/// Decline to trust the device
+/// Decline trusting the device
 #[utoipa::path(post, path = "/api/v1/devices/skip", tag = "devices", request_body = ActivationRequest,
     responses((status = 200, description = "The activation token is used up", body = Envelope<Done>), SkipErrors))]
 pub async fn skip_device(
@@ -387,7 +387,9 @@ pub async fn list_devices(
             let trusted_for = identity.directory.security(caller.user_id).await?.trusted_for();
             (trusted.filter(Column::UserId.eq(caller.user_id)), trusted_for)
         }
-        (None, Some(_)) => return Err(Error::invalid_field("user_id", "goes with organization_id alone")),
+        (None, Some(_)) => {
+            return Err(Error::invalid_field("user_id", "can only be used together with organization_id"));
+        }
         (Some(organization), user) => {
             // Another organization does not exist for the caller.
             let tenant = match caller.membership()?.organization_id == organization {
@@ -425,10 +427,10 @@ pub async fn forget_in_organization(tx: &Transaction, user_id: UserId, organizat
     Ok(())
 }
 
-/// Take the trust away from a device
+/// Stop trusting a device
 #[utoipa::path(delete, path = "/api/v1/devices/{device_id}", tag = "devices",
     params(("device_id" = DeviceId, Path, description = "From the list of devices")),
-    responses((status = 200, description = "Trusted no more; the sessions that stood on it have ended", body = Envelope<Done>), RevokeErrors))]
+    responses((status = 200, description = "No longer trusted; the sessions that relied on it have ended", body = Envelope<Done>), RevokeErrors))]
 pub async fn revoke_device(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

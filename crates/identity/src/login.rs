@@ -57,7 +57,7 @@ pub struct LoginRequest {
 pub struct TokenSet {
     /// A JWT for `Authorization: Bearer`.
     pub access_token: String,
-    /// Good for one use at `/api/v1/auth/refresh`.
+    /// Valid for one use at `/api/v1/auth/refresh`.
     pub refresh_token: String,
     /// Always `bearer`.
     #[schema(examples("bearer"))]
@@ -92,7 +92,8 @@ impl TokenSet {
     }
 }
 
-/// What a login answers: tokens, or a temporary token where a second factor or the proof of the address is missing.
+/// The answer to a login: tokens, or a temporary token if a second factor or the verification of the address is
+/// missing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum LoginAnswer {
@@ -107,7 +108,7 @@ pub struct FactorRequired {
     pub temporary_token: String,
     #[schema(examples(true))]
     pub mfa_required: bool,
-    /// What the person has set up, the primary one first: `totp`, `email_otp`; and `backup_code` where some are left.
+    /// What the person has set up, the primary one first: `totp`, `email_otp`; and `backup_code` if some are left.
     #[schema(examples(json!(["totp", "backup_code"])))]
     pub mfa_methods: Vec<&'static str>,
     pub message: &'static str,
@@ -152,7 +153,7 @@ impl VerificationRequired {
         Ok(Self {
             temporary_token: token.expose().to_owned(),
             email_verification_required: true,
-            message: "Verify the e-mail address first: follow the link in the mail, or ask for another one.",
+            message: "Verify your e-mail address first: follow the link in the e-mail, or ask for a new one.",
         })
     }
 }
@@ -161,9 +162,9 @@ errors! { pub LoginErrors: InvalidRequest, InvalidCredentials, EmailNotVerified,
 
 /// Log in with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "authentication", request_body = LoginRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<LoginAnswer>), LoginErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<LoginAnswer>), LoginErrors))]
 pub async fn login(
     State(identity): State<Identity>,
     origin: RequestOrigin,
@@ -229,7 +230,7 @@ pub async fn login(
     })
 }
 
-const FACTOR_REQUIRED: &str = "Give the second factor to finish the sign-in.";
+const FACTOR_REQUIRED: &str = "Enter your second factor to finish signing in.";
 
 /// Records a refused login and gives the one answer for all of them.
 async fn refused(

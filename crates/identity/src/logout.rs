@@ -48,7 +48,7 @@ pub struct LogoutAllRequest {
     pub except_current: Option<bool>,
 }
 
-/// End all of one's sessions
+/// End all of your sessions
 #[utoipa::path(post, path = "/api/v1/auth/logout-all", tag = "authentication", request_body = LogoutAllRequest,
     responses((status = 204, description = "They have ended; personal access tokens stay"), LogoutAllErrors))]
 pub async fn logout_all(

@@ -45,7 +45,7 @@ fn from_where(origin: &RequestOrigin) -> String {
 /// As long as an invitation.
 const WELCOME_LIFETIME: Duration = Duration::days(7);
 
-const NOT_YOU: &str = "If it was not you, change your password and end all sessions.";
+const NOT_YOU: &str = "If this was not you, change your password and end all sessions.";
 
 /// Tells the person what they have done with their account, or somebody who got into it.
 async fn tell(
@@ -69,9 +69,9 @@ pub async fn send_address_verification(identity: &Identity, tx: &Transaction, us
     let now = identity.platform.clock.now();
     let token = one_time_token::issue(tx, Purpose::EmailVerification, user.id(), Some(email), now).await?;
     let template = greeting(user, "Verify your e-mail address")
-        .paragraph("please confirm that this address is yours. The link works for 10 minutes.")
+        .paragraph("Please confirm that this address is yours. The link works for 10 minutes.")
         .action("Verify the address", link(identity, "verify-email", &token))
-        .footer("If you did not ask for it, ignore this mail: without the link nothing happens.");
+        .footer("If you did not ask for this, ignore this e-mail: nothing happens unless the link is used.");
     mail::send(&identity.platform, tx, template.into_mail("identity.verification", email)).await.map(drop)
 }
 
@@ -80,31 +80,33 @@ pub async fn send_change_approval(identity: &Identity, tx: &Transaction, user: &
     let now = identity.platform.clock.now();
     let token = one_time_token::issue(tx, Purpose::EmailChangeApproval, user.id(), Some(email), now).await?;
     let template = greeting(user, "Confirm the change of your e-mail address")
-        .paragraph(format!("{email} is to become the address of your account. The link works for an hour."))
+        .paragraph(format!("You asked to make {email} the address of your account. The link works for one hour."))
         .action("Confirm the change", link(identity, "verify-email", &token))
-        .footer(format!("Without the link nothing changes. {NOT_YOU}"));
+        .footer(format!("Nothing changes unless you confirm. {NOT_YOU}"));
     send(identity, tx, user, "identity.change_approval", template).await
 }
 
 /// Tells the primary address of a further one.
 pub async fn send_address_added(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
-    let what = format!("{email} was added to your account; it counts once it is verified.");
+    let what = format!("{email} was added to your account. It can be used once it is verified.");
     tell(identity, tx, user, "identity.address_added", "An address was added to your account", what).await
 }
 
 /// Tells the former primary address that it is one no more.
 pub async fn send_primary_changed(identity: &Identity, tx: &Transaction, user: &User, email: &str) -> Result<()> {
     let template = greeting(user, "Your e-mail address was changed")
-        .paragraph(format!("{email} is the address of your account from now on."))
-        .footer("If it was not you, tell your administrator at once.");
+        .paragraph(format!("{email} is now the address of your account."))
+        .footer("If this was not you, tell your administrator immediately.");
     send(identity, tx, user, "identity.primary_changed", template).await
 }
 
 /// Somebody tried to sign up with an address that has an account.
 pub async fn send_address_taken(identity: &Identity, tx: &Transaction, owner: &User) -> Result<()> {
-    let template = greeting(owner, "You have an account already")
-        .paragraph("somebody tried to sign up with this address, which has an account. If it was you, sign in instead.")
-        .footer("If it was not you, there is nothing to do.");
+    let template = greeting(owner, "You already have an account")
+        .paragraph(
+            "Someone tried to sign up with this address, which already has an account. If it was you, sign in instead.",
+        )
+        .footer("If it was not you, there is nothing you need to do.");
     send(identity, tx, owner, "identity.address_taken", template).await
 }
 
@@ -112,10 +114,10 @@ pub async fn send_address_taken(identity: &Identity, tx: &Transaction, owner: &U
 pub async fn send_password_reset(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
     let now = identity.platform.clock.now();
     let token = one_time_token::issue(tx, Purpose::PasswordReset, user.id(), Some(&user.email.email), now).await?;
-    let template = greeting(user, "Set another password")
-        .paragraph("you asked for a link to set another password. It works for an hour, once.")
-        .action("Set another password", link(identity, "reset-password", &token))
-        .footer("If you did not ask for it, ignore this mail: your password stays as it is.");
+    let template = greeting(user, "Set a new password")
+        .paragraph("You asked for a link to set a new password. It works once, within the next hour.")
+        .action("Set a new password", link(identity, "reset-password", &token))
+        .footer("If you did not ask for this, ignore this e-mail: your password stays the same.");
     send(identity, tx, user, "identity.password_reset", template).await
 }
 
@@ -127,11 +129,11 @@ pub async fn send_welcome(identity: &Identity, tx: &Transaction, user: &User, or
     let token = one_time_token::issue_for(tx, purpose, user.id(), address, WELCOME_LIFETIME, now).await?;
     let template = greeting(user, &format!("Welcome to {organization}"))
         .paragraph(format!(
-            "an administrator of {organization} has made you an account. Choose a password for it; the link works for \
-             seven days, once."
+            "An administrator of {organization} has created an account for you. Choose a password for it; the link \
+             works once, within the next seven days."
         ))
         .action("Choose a password", link(identity, "reset-password", &token))
-        .footer("If you do not know what this is about, ignore this mail.");
+        .footer("If you do not know what this is about, ignore this e-mail.");
     send(identity, tx, user, "identity.welcome", template).await
 }
 
@@ -139,10 +141,10 @@ pub async fn send_welcome(identity: &Identity, tx: &Transaction, user: &User, or
 pub async fn send_no_password(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
     let template = greeting(user, "Your account has no password")
         .paragraph(
-            "you asked for a link to set another password, but you sign in with a passkey or with another provider.",
+            "You asked for a link to set a new password, but you sign in with a passkey or with another provider.",
         )
-        .paragraph("Sign in that way; there you can also set a password.")
-        .footer("If you did not ask for it, there is nothing to do.");
+        .paragraph("Sign in that way; you can then also set a password.")
+        .footer("If you did not ask for this, there is nothing you need to do.");
     send(identity, tx, user, "identity.no_password", template).await
 }
 
@@ -155,10 +157,11 @@ pub async fn send_password_changed(
 ) -> Result<()> {
     let template = greeting(user, "Your password was changed")
         .paragraph(format!(
-            "your password was changed from {}. Every session has ended, and so has what you let applications do.",
+            "Your password was changed from {}. All your sessions have ended, and applications can no longer act for \
+             you.",
             from_where(origin)
         ))
-        .footer("If it was not you, ask for a new password at once and tell your administrator.");
+        .footer("If this was not you, reset your password immediately and tell your administrator.");
     send(identity, tx, user, "identity.password_changed", template).await
 }
 
@@ -173,16 +176,16 @@ pub async fn send_new_origin(
 ) -> Result<()> {
     let (title, what) = match (new_country, is_new_device) {
         (None, false) => return Ok(()),
-        (None, true) => ("A sign-in from a new device", "a device that it was not used on before".to_owned()),
+        (None, true) => ("A sign-in from a new device", "a device it had not been used on before".to_owned()),
         (Some(country), false) => {
-            ("A sign-in from a new country", format!("a country that it was not used in before ({country})"))
+            ("A sign-in from a new country", format!("a country it had not been used in before ({country})"))
         }
         (Some(country), true) => (
             "A sign-in from a new country and a new device",
-            format!("a country that it was not used in before ({country}), on a device that it was not used on before"),
+            format!("a country it had not been used in before ({country}), on a device it had not been used on before"),
         ),
     };
-    let what = format!("your account was signed in to from {what}: {}.", from_where(origin));
+    let what = format!("Someone signed in to your account from {what}: {}.", from_where(origin));
     tell(identity, tx, user, "identity.new_origin", title, what).await
 }
 
@@ -194,8 +197,8 @@ pub async fn send_personal_data_exported(
     organization: &str,
 ) -> Result<()> {
     let template = greeting(user, "Your data was exported").paragraph(format!(
-        "an administrator of {organization} has exported what the organization keeps about you: your membership and \
-         roles, your sessions there, and what you did."
+        "An administrator of {organization} has exported the data that the organization keeps about you: your \
+         membership and roles, your sessions there, and your activity."
     ));
     let template = template.footer("Ask your administrator if you want to know why.");
     send(identity, tx, user, "identity.personal_data_exported", template).await
@@ -204,12 +207,12 @@ pub async fn send_personal_data_exported(
 /// An administrator has folded one account of a person into another; both addresses are told.
 pub async fn send_accounts_merged(identity: &Identity, tx: &Transaction, gone: &User, kept: &User) -> Result<()> {
     for user in [gone, kept] {
-        let template = greeting(user, "Two accounts became one")
+        let template = greeting(user, "Your accounts were merged")
             .paragraph(format!(
-                "an administrator has merged the account of {} into that of {}. Sign in with the latter from now on.",
+                "An administrator has merged the account {} into {}. From now on, sign in with the latter.",
                 gone.email.email, kept.email.email
             ))
-            .footer("If these are not both yours, tell your administrator at once.");
+            .footer("If these are not both yours, tell your administrator immediately.");
         send(identity, tx, user, "identity.accounts_merged", template).await?;
     }
     Ok(())
@@ -218,27 +221,27 @@ pub async fn send_accounts_merged(identity: &Identity, tx: &Transaction, gone: &
 /// A code as a second factor.
 pub async fn send_code(identity: &Identity, tx: &Transaction, user: &User, code: &str) -> Result<()> {
     let template = greeting(user, "Your code")
-        .paragraph(format!("your code is {code}. It works for 10 minutes."))
-        .footer(format!("Nobody of us ever asks for it. {NOT_YOU}"));
+        .paragraph(format!("Your code is {code}. It works for 10 minutes."))
+        .footer(format!("We never ask you for it. {NOT_YOU}"));
     send(identity, tx, user, "identity.code", template).await
 }
 
 fn factor_name(kind: mfa::Kind) -> &'static str {
     match kind {
-        mfa::Kind::Totp => "An authenticator app",
-        mfa::Kind::EmailOtp => "Codes by mail",
+        mfa::Kind::Totp => "an authenticator app",
+        mfa::Kind::EmailOtp => "codes sent by e-mail",
     }
 }
 
 /// A second factor was set up.
 pub async fn send_factor_added(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
-    let what = format!("{} protects your account from now on.", factor_name(kind));
+    let what = format!("From now on, your account is protected by {}.", factor_name(kind));
     tell(identity, tx, user, "identity.factor_added", "A second factor was set up", what).await
 }
 
 /// A second factor is gone.
 pub async fn send_factor_removed(identity: &Identity, tx: &Transaction, user: &User, kind: mfa::Kind) -> Result<()> {
-    let what = format!("{} no longer protects your account.", factor_name(kind));
+    let what = format!("Your account is no longer protected by {}.", factor_name(kind));
     tell(identity, tx, user, "identity.factor_removed", "A second factor was removed", what).await
 }
 
@@ -246,16 +249,16 @@ pub async fn send_factor_removed(identity: &Identity, tx: &Transaction, user: &U
 pub async fn send_factors_reset(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
     let template = greeting(user, "Your second factors were removed")
         .paragraph(
-            "the operator of the server removed the second factors, backup codes and trusted devices of your account. \
-             Your password alone signs you in; set a second factor up again.",
+            "The operator of the server removed the second factors, backup codes and trusted devices from your \
+             account. You can sign in with your password alone; set up a second factor again.",
         )
-        .footer("If you did not ask for it, tell your administrator.");
+        .footer("If you did not ask for this, tell your administrator.");
     send(identity, tx, user, "identity.factors_reset", template).await
 }
 
 /// A fresh set of backup codes.
 pub async fn send_backup_codes_replaced(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
-    let what = "a fresh set of backup codes was made; the former ones are void.";
+    let what = "A new set of backup codes was created. The old ones no longer work.";
     tell(identity, tx, user, "identity.backup_codes", "Your backup codes were replaced", what).await
 }
 
@@ -268,10 +271,10 @@ pub async fn send_passkey_changed(
     added: bool,
 ) -> Result<()> {
     let (title, what) = match added {
-        true => ("A passkey was added", "can be used to sign in to your account from now on"),
+        true => ("A passkey was added", "can now be used to sign in to your account"),
         false => ("A passkey was deleted", "can no longer be used to sign in to your account"),
     };
-    tell(identity, tx, user, "identity.passkey", title, format!("the passkey “{name}” {what}.")).await
+    tell(identity, tx, user, "identity.passkey", title, format!("The passkey “{name}” {what}.")).await
 }
 
 /// An account of a provider was connected or disconnected.
@@ -283,10 +286,10 @@ pub async fn send_social_account_changed(
     connected: bool,
 ) -> Result<()> {
     let (title, what) = match connected {
-        true => ("An account was connected", "can be used to sign in to your account from now on"),
+        true => ("An account was connected", "can now be used to sign in to your account"),
         false => ("An account was disconnected", "can no longer be used to sign in to your account"),
     };
-    tell(identity, tx, user, "identity.social_account", title, format!("your account at {provider} {what}.")).await
+    tell(identity, tx, user, "identity.social_account", title, format!("Your account at {provider} {what}.")).await
 }
 
 /// A device is trusted from now on.
@@ -297,7 +300,10 @@ pub async fn send_device_trusted(
     name: &str,
     origin: &RequestOrigin,
 ) -> Result<()> {
-    let what = format!("on the device “{name}” ({}) no second factor is asked for from now on.", from_where(origin));
+    let what = format!(
+        "The device “{name}” ({}) is now trusted: signing in on it no longer asks for a second factor.",
+        from_where(origin)
+    );
     tell(identity, tx, user, "identity.device_trusted", "A device is trusted", what).await
 }
 
@@ -309,16 +315,18 @@ pub async fn send_token_made(
     name: &str,
     origin: &RequestOrigin,
 ) -> Result<()> {
-    let template = greeting(user, "A token was made")
-        .paragraph(format!("the personal access token “{name}” was made from {}.", from_where(origin)))
-        .footer("If it was not you, revoke it and change your password.");
+    let template = greeting(user, "A token was created")
+        .paragraph(format!("The personal access token “{name}” was created from {}.", from_where(origin)))
+        .footer("If this was not you, revoke it and change your password.");
     send(identity, tx, user, "identity.token_made", template).await
 }
 
 /// The account is closed.
 pub async fn send_account_closed(identity: &Identity, tx: &Transaction, user: &User) -> Result<()> {
-    let template = greeting(user, "Your account is closed")
-        .paragraph("your account is closed. In 30 days everything of it is deleted for good; until then your administrator can restore it.");
+    let template = greeting(user, "Your account is closed").paragraph(
+        "Your account is closed. Everything in it will be permanently deleted in 30 days; until then, your \
+         administrator can restore it.",
+    );
     send(identity, tx, user, "identity.account_closed", template).await
 }
 
@@ -331,8 +339,8 @@ pub async fn send_session_ended(
 ) -> Result<()> {
     let template = greeting(user, "We ended one of your sessions")
         .paragraph(format!(
-            "a sign-in token that was used before has been used again, from {}. \
-             A copy of it may be in other hands, so we ended that session.",
+            "A sign-in token that had already been used was used again, from {}. Someone may have a copy of it, so we \
+             ended that session.",
             from_where(origin)
         ))
         .paragraph("Sign in again. If you do not recognise this, change your password.");

@@ -91,7 +91,7 @@ pub(crate) fn profiles(bus: &Bus) -> Kept<UserId, Arc<Me>> {
 
 errors! { pub MeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Everything about the signed-in user
+/// Read the signed-in user
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "authentication",
     responses((status = 200, description = "The person, where they belong and how they are secured", body = Envelope<Me>), MeErrors))]
 pub async fn get_me(State(identity): State<Identity>, SignedIn(caller): SignedIn) -> Result<Reply<Arc<Me>>> {

@@ -205,10 +205,10 @@ pub struct CreateTokenRequest {
     #[garde(length(min = 1, max = 50))]
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,
-    /// Without it the token lives until it is revoked, or as long as the organization allows.
+    /// Without it, the token works until it is revoked, or as long as the organization allows.
     #[garde(inner(range(min = 1, max = 3650)))]
     pub expires_in_days: Option<u16>,
-    /// The one organization that the token is good for; without it, whichever its owner stands in.
+    /// The one organization that the token works for; without it, the one that its owner's session is in.
     pub organization_id: Option<OrganizationId>,
 }
 
@@ -218,7 +218,7 @@ pub struct CreatedToken {
     pub id: TokenId,
     #[schema(examples("nightly report"))]
     pub name: String,
-    /// Shown this once.
+    /// Only shown this once.
     #[schema(examples("pat_…"))]
     pub token: String,
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
@@ -236,9 +236,9 @@ errors! {
     pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, TokenNotFound;
 }
 
-/// Make a token of one's own
+/// Create a token of your own
 #[utoipa::path(post, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", request_body = CreateTokenRequest,
-    responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]
+    responses((status = 201, description = "The token, which is only shown this once", body = Envelope<CreatedToken>), CreateErrors))]
 pub async fn create_token(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -257,7 +257,7 @@ pub async fn create_token(
         expires_in_days: request.expires_in_days,
         organization_id: request.organization_id,
     };
-    let message = "Copy the token now: it is not shown again.";
+    let message = "Copy the token now: it will not be shown again.";
     Ok(Reply::created(new.make(&identity, &caller, &origin, message).await?, message))
 }
 
@@ -350,7 +350,7 @@ pub struct PersonalAccessToken {
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
     pub scopes: Scopes,
     pub organization_id: Option<OrganizationId>,
-    /// No later than the organization lets its tokens live.
+    /// No later than the organization allows for its tokens.
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     /// To the minute.
@@ -388,9 +388,9 @@ pub struct Tokens {
     pub message: &'static str,
 }
 
-/// List one's own tokens
+/// List your own tokens
 #[utoipa::path(get, path = "/api/v1/auth/tokens", tag = "personal_access_tokens", params(TokensQuery, PageQuery),
-    responses((status = 200, description = "Without their values, the newest first; what is revoked is left out", body = Envelope<Tokens>), ListErrors))]
+    responses((status = 200, description = "Without their values, the newest first; revoked ones are left out", body = Envelope<Tokens>), ListErrors))]
 pub async fn list_tokens(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -426,7 +426,7 @@ pub struct UpdateTokenRequest {
     pub scopes: Option<Vec<Scope>>,
 }
 
-/// Change the name or the scopes of one's own token
+/// Change the name or the scopes of your own token
 #[utoipa::path(patch, path = "/api/v1/auth/tokens/{token_id}", tag = "personal_access_tokens", request_body = UpdateTokenRequest,
     params(("token_id" = TokenId, Path, description = "From the list of tokens")),
     responses((status = 200, description = "The token as it is now", body = Envelope<PersonalAccessToken>), UpdateErrors))]
@@ -463,7 +463,7 @@ pub async fn update_token(
         .details(serde_json::json!({"name": row.name, "scopes_before": before, "scopes": row.scopes()}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(PersonalAccessToken::new(row, &security), "The token is changed."))
+    Ok(Reply::ok(PersonalAccessToken::new(row, &security), "The token was changed."))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -471,10 +471,10 @@ pub struct RevokedToken {
     pub message: &'static str,
 }
 
-/// Revoke one's own token
+/// Revoke your own token
 #[utoipa::path(delete, path = "/api/v1/auth/tokens/{token_id}", tag = "personal_access_tokens",
     params(("token_id" = TokenId, Path, description = "From the list of tokens")),
-    responses((status = 200, description = "Dead, at once and for good", body = Envelope<RevokedToken>), RevokeErrors))]
+    responses((status = 200, description = "Revoked, immediately and permanently", body = Envelope<RevokedToken>), RevokeErrors))]
 pub async fn revoke_token(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -486,7 +486,7 @@ pub async fn revoke_token(
     let tx = platform.db.begin().await?;
     own(&tx, caller.user_id, id).await?.revoke(&tx, &origin.actor(caller.user_id), &platform.clock).await?;
     tx.commit().await?;
-    let message = "The token is revoked.";
+    let message = "The token was revoked.";
     Ok(Reply::ok(RevokedToken { message }, message))
 }
 

@@ -34,7 +34,7 @@ errors! { pub RefreshErrors: InvalidRequest, InvalidRefreshToken, ValidationErro
 
 /// Exchange a refresh token for new tokens
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "authentication", request_body = RefreshRequest, security(()),
-    responses((status = 200, description = "New tokens; the old refresh token is spent", body = Envelope<TokenSet>), RefreshErrors))]
+    responses((status = 200, description = "New tokens; the old refresh token no longer works", body = Envelope<TokenSet>), RefreshErrors))]
 pub async fn refresh(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -78,7 +78,7 @@ impl OrganizationSecurity {
     }
 }
 
-/// How far an organization has gone with something that it wants of its members.
+/// How far an organization has gone in requiring something of its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EnforcementMode {
@@ -265,9 +265,7 @@ impl SecurityPolicy {
     pub fn notice(&self, proofs: Proofs, now: DateTime<Utc>) -> Option<String> {
         let is_due = |from: Option<DateTime<Utc>>| from.is_some_and(|from| now >= from);
         let day = |from: Option<DateTime<Utc>>| {
-            from.map_or_else(String::new, |from| {
-                format!(" From {} it lets nobody in without.", from.format("%d %B %Y"))
-            })
+            from.map_or_else(String::new, |from| format!(" From {} on, it is required.", from.format("%d %B %Y")))
         };
         let mut told = Vec::new();
         for demands in &self.demands {

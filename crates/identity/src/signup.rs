@@ -37,7 +37,7 @@ pub struct SignupRequest {
     pub password: Secret,
     #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub display_name: Option<String>,
-    /// Must be `true` where the server has terms.
+    /// Must be `true` if the server has terms.
     #[garde(skip)]
     pub agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
@@ -50,7 +50,7 @@ pub struct SignupRequest {
 /// The account, waiting for its address to be verified.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedUp {
-    /// 0 where the server hides whether an address is taken.
+    /// 0 if the server hides whether an address is taken.
     pub user_id: UserId,
     #[schema(examples("ada@acme.example"))]
     pub email: String,
@@ -67,11 +67,11 @@ const NOT_TOLD: UserId = UserId(0);
 
 errors! { pub SignupErrors: InvalidRequest, Forbidden, EmailTaken, IdempotencyConflict, ValidationError, InvalidPassword, RateLimited; }
 
-pub(crate) const SENT: &str = "The account is created; a mail with a link to verify the address is on its way.";
+pub(crate) const SENT: &str = "The account was created; an e-mail with a link to verify the address is on its way.";
 
 /// Register an account with e-mail and password
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "authentication", request_body = SignupRequest, security(()),
-    responses((status = 201, description = "Created; the address is still to be verified", body = Envelope<SignedUp>), SignupErrors))]
+    responses((status = 201, description = "Created; the address still has to be verified", body = Envelope<SignedUp>), SignupErrors))]
 pub async fn signup(
     State(identity): State<Identity>,
     origin: RequestOrigin,

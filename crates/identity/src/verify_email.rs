@@ -61,9 +61,9 @@ errors! {
     pub ResendErrors: InvalidRequest, ValidationError, RateLimited;
 }
 
-/// Verify an e-mail address with the token from the mail
+/// Verify an e-mail address with the token from the e-mail
 #[utoipa::path(post, path = "/api/v1/auth/verify-email", tag = "authentication", request_body = VerifyEmailRequest, security(()),
-    responses((status = 200, description = "Verified; signed in where it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
+    responses((status = 200, description = "Verified; signed in if it is a new account's first time", body = Envelope<Verified>), VerifyEmailErrors))]
 pub async fn verify_email(
     State(identity): State<Identity>,
     origin: RequestOrigin,
@@ -83,7 +83,7 @@ pub async fn verify_email(
     let subject = token.subject.as_deref().unwrap_or(&user.email.email);
     let address = address::of_user(db, user.id(), subject).await?.ok_or(ErrorCode::InvalidToken)?;
     if address.verified_at.is_some() {
-        return Ok(Reply::ok(verified(&user, address.email, None), "The address is verified already; sign in."));
+        return Ok(Reply::ok(verified(&user, address.email, None), "The address is already verified; sign in."));
     }
     if !token.is_live(now) {
         return Err(ErrorCode::VerificationExpired.into());
@@ -139,7 +139,7 @@ async fn approve_change(
     let subject = token.subject.clone().unwrap_or_default();
     let address = address::of_user(tx.conn(), user.id(), &subject).await?.ok_or(ErrorCode::InvalidToken)?;
     if address.is_primary || address.change_approved_at.is_some() {
-        return Ok(Reply::ok(verified(&user, address.email, None), "The change is confirmed already."));
+        return Ok(Reply::ok(verified(&user, address.email, None), "The change is already confirmed."));
     }
     if !token.is_live(now) {
         return Err(ErrorCode::VerificationExpired.into());
@@ -155,7 +155,7 @@ async fn approve_change(
         .details(serde_json::json!({"email": email}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(verified(&user, email, None), "The change is confirmed."))
+    Ok(Reply::ok(verified(&user, email, None), "The change was confirmed."))
 }
 
 /// Makes an address the primary one where it is meant to be and both sides have proved it.
@@ -207,9 +207,9 @@ pub struct Resent {
     pub message: &'static str,
 }
 
-const GENERIC: &str = "If the address waits for verification, a mail is on its way.";
+const GENERIC: &str = "If the address is waiting to be verified, an e-mail is on its way.";
 
-/// Send the verification mail once more
+/// Send the verification e-mail again
 #[utoipa::path(post, path = "/api/v1/auth/resend-verification", tag = "authentication", request_body = ResendRequest, security(()),
     responses((status = 200, description = "The same answer whether or not the address is known", body = Envelope<Resent>), ResendErrors))]
 pub async fn resend_verification(

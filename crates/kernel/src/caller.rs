@@ -107,10 +107,10 @@ impl From<Closed> for Error {
                 .with_message("Your organization requires passkeys: add one to your account and sign in with it."),
             Closed::SingleSignOn => ErrorCode::SsoRequired.into(),
             Closed::Elsewhere => Error::new(ErrorCode::Forbidden).with_message(
-                "The identity provider of another organization opened this session; sign in here yourself.",
+                "This session was started by another organization's identity provider; sign in here yourself.",
             ),
             Closed::Network => Error::new(ErrorCode::Forbidden)
-                .with_message("Your organization does not admit requests from this network."),
+                .with_message("Your organization does not allow requests from this network."),
         }
     }
 }
@@ -127,7 +127,7 @@ pub enum Credential {
         /// The one organization that it is bound to.
         organization_id: Option<OrganizationId>,
     },
-    /// An application that somebody lets act for them.
+    /// An application that someone has allowed to act for them.
     Application {
         application_id: OauthApplicationId,
         /// What the person granted; none where it acts for whoever answers for the application.
@@ -247,9 +247,9 @@ impl Caller {
         if is_given && now - self.authenticated_at <= RECENT_PROOF {
             return Ok(session);
         }
-        let message = "Sign in again with a second factor: this needs one that is not older than 10 minutes, and no trusted \
-                       device in its place.";
-        let reason = "is needed; a trusted device does not stand for it";
+        let message = "Sign in again with a second factor: this requires one entered within the last 10 minutes; a \
+                       trusted device does not replace it.";
+        let reason = "is required; a trusted device does not replace it";
         Err(Error::new(ErrorCode::ReauthenticationRequired)
             .with_message(message)
             .with_details(vec![FieldError::new("second_factor", reason)]))
@@ -261,7 +261,7 @@ impl Caller {
             Credential::Session(_) => Ok(()),
             Credential::PersonalToken { scopes, organization_id: None, .. } if scopes.may_change() => Ok(()),
             Credential::PersonalToken { .. } | Credential::Application { .. } => {
-                Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not reach so far."))
+                Err(Error::new(ErrorCode::Forbidden).with_message("The token's scopes do not allow this."))
             }
         }
     }
@@ -305,7 +305,7 @@ impl Caller {
 
     fn missing(&self, membership: &Membership, permission: Permission) -> Error {
         let error = Error::new(ErrorCode::Forbidden).with_message(match membership.permissions.contains(&permission) {
-            true => format!("An access policy of your organization does not let you do this now: {permission}."),
+            true => format!("An access policy of your organization does not allow you to do this now: {permission}."),
             false => format!("You need the permission {permission} ({})", permission.sentence()),
         });
         match self.asker().lets_through(permission) {
@@ -365,7 +365,7 @@ impl Caller {
         match permissions.iter().find(|permission| !held(permission)) {
             None => Ok(()),
             Some(missing) => Err(Error::new(ErrorCode::Forbidden)
-                .with_message(format!("That is more than you hold yourself: {missing} ({})", missing.sentence()))),
+                .with_message(format!("That is more than you have yourself: {missing} ({})", missing.sentence()))),
         }
     }
 

@@ -74,7 +74,7 @@ ids! {
     ExecutionId,
     /// A question with places for values.
     TemplateId,
-    /// When a saved question is asked by itself, and who hears of it.
+    /// When a saved question runs automatically, and who is notified.
     PromptScheduleId,
     /// One run of such a schedule.
     ScheduledRunId,

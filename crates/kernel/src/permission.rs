@@ -37,51 +37,51 @@ macro_rules! permissions {
 permissions! {
     OrganizationRead "organization.read" "See the organization and its settings.";
     OrganizationUpdate "organization.update" "Change the organization's name, domain and settings.";
-    OrganizationDelete "organization.delete" "Delete the organization with all that it holds.";
+    OrganizationDelete "organization.delete" "Delete the organization and everything in it.";
     MemberRead "member.read" "See who belongs to the organization.";
-    MemberInvite "member.invite" "Invite people, and withdraw invitations.";
-    MemberRemove "member.remove" "Take people out of the organization.";
-    UserRead "user.read" "Search and read the accounts of the organization's members.";
+    MemberInvite "member.invite" "Invite people and withdraw invitations.";
+    MemberRemove "member.remove" "Remove people from the organization.";
+    UserRead "user.read" "Search and view the accounts of members.";
     UserCreate "user.create" "Add and import people.";
-    UserUpdate "user.update" "Change the profiles of members.";
-    UserSuspend "user.suspend" "Suspend members and let them in again.";
+    UserUpdate "user.update" "Change members' profiles.";
+    UserSuspend "user.suspend" "Suspend and reactivate members.";
     UserDelete "user.delete" "Remove members, and erase accounts that belong to no other organization.";
-    UserExport "user.export" "Hand out what the organization keeps about a member.";
-    UserMerge "user.merge" "Fold the duplicate account of a member into the other.";
-    RoleRead "role.read" "See who holds which role, and why somebody may do something.";
-    RoleCreate "role.create" "Create roles, with no more than one's own permissions.";
+    UserExport "user.export" "Export the data that the organization keeps about a member.";
+    UserMerge "user.merge" "Merge duplicate accounts of a member.";
+    RoleRead "role.read" "See who has which role, and where each permission comes from.";
+    RoleCreate "role.create" "Create roles with no more permissions than your own.";
     RoleUpdate "role.update" "Change roles.";
     RoleDelete "role.delete" "Delete roles.";
-    RoleAssign "role.assign" "Give and take roles, with no more than one's own permissions.";
-    WorkspaceRead "workspace.read" "See every workspace of the organization.";
+    RoleAssign "role.assign" "Assign and revoke roles with no more permissions than your own.";
+    WorkspaceRead "workspace.read" "See all workspaces of the organization.";
     WorkspaceCreate "workspace.create" "Create workspaces.";
     WorkspaceWrite "workspace.write" "Change workspaces and their settings.";
     WorkspaceDelete "workspace.delete" "Delete workspaces.";
-    SsoRead "sso.read" "See how the organization signs in with its identity provider.";
-    SsoManage "sso.manage" "Set up single sign-on, and enforce it.";
+    SsoRead "sso.read" "See the single sign-on settings.";
+    SsoManage "sso.manage" "Set up and enforce single sign-on.";
     ScimManage "scim.manage" "Let an identity provider manage people and groups.";
-    TokenRead "token.read" "See the tokens that members hold for the organization.";
-    TokenRevoke "token.revoke" "Revoke the tokens that members hold for the organization.";
+    TokenRead "token.read" "See members' access tokens for the organization.";
+    TokenRevoke "token.revoke" "Revoke members' access tokens for the organization.";
     OauthAppRead "oauth_app.read" "See the applications that sign in with RiverGen.";
     OauthAppManage "oauth_app.manage" "Register, change and remove applications that sign in with RiverGen.";
     SessionRead "session.read" "See where members are signed in.";
-    SessionRevoke "session.revoke" "End sessions of members.";
-    DeviceRead "device.read" "See the trusted devices of members.";
-    DeviceRevoke "device.revoke" "Take the trust in a member's device away.";
+    SessionRevoke "session.revoke" "End members' sessions.";
+    DeviceRead "device.read" "See members' trusted devices.";
+    DeviceRevoke "device.revoke" "Stop trusting members' devices.";
     DataSourceRead "datasource.read" "See data sources and their schemas.";
-    DataSourceQuery "datasource.query" "Query data sources, under the policies.";
-    DataSourceWrite "datasource.write" "Register, test, discover and change data sources.";
+    DataSourceQuery "datasource.query" "Query data sources, subject to the policies.";
+    DataSourceWrite "datasource.write" "Connect, test, discover and change data sources.";
     DataSourceDelete "datasource.delete" "Delete data sources.";
-    StorageRead "storage.read" "See one's own files, and those that are shared.";
+    StorageRead "storage.read" "See your own files and those shared with you.";
     StorageWrite "storage.write" "Upload and share files.";
-    StorageDelete "storage.delete" "Delete one's own files.";
+    StorageDelete "storage.delete" "Delete your own files.";
     StorageManage "storage.manage" "See the names and sizes of all members' files, and delete them.";
-    PolicyRead "policy.read" "See policies and what they did.";
+    PolicyRead "policy.read" "See policies and their activity.";
     PolicyWrite "policy.write" "Create, assign and change policies.";
     PolicyDelete "policy.delete" "Delete policies.";
-    PolicyDetokenize "policy.detokenize" "Turn tokens back into the values that they stand for, on record.";
+    PolicyDetokenize "policy.detokenize" "Reveal the values behind masked tokens; every use is recorded.";
     PromptRead "prompt.read" "See saved questions and their runs.";
-    PromptExecute "prompt.execute" "Ask questions in words.";
+    PromptExecute "prompt.execute" "Ask questions in plain words.";
     PromptWrite "prompt.write" "Save and change questions.";
     AuditRead "audit.read" "Read the audit log.";
 }
@@ -149,10 +149,10 @@ impl BuiltInRole {
 
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Owner => "Holds every permission, deletion of the organization included.",
-            Self::Admin => "Runs the organization: people, sources and policies.",
-            Self::Developer => "Connects sources and builds on them.",
-            Self::Viewer => "Asks questions of the data, under the policies.",
+            Self::Owner => "Has every permission, including deleting the organization.",
+            Self::Admin => "Manages the organization: people, sources and policies.",
+            Self::Developer => "Connects data sources and works with them.",
+            Self::Viewer => "Asks questions about the data, subject to the policies.",
         }
     }
 

@@ -86,17 +86,17 @@ pub fn check(keys: &serde_json::Value) -> Result<JwkSet> {
     let wrong = |reason: &str| Error::invalid_field("jwks", reason);
     let list = keys["keys"].as_array().ok_or_else(|| wrong("must be a JWK set: {\"keys\": […]}"))?;
     if list.iter().any(|key| key.get("d").is_some() || key.get("k").is_some()) {
-        return Err(wrong("holds a private or symmetric key; keep that one, and make another"));
+        return Err(wrong("contains a private or symmetric key; do not send it anywhere, and create another"));
     }
-    let set: JwkSet = serde_json::from_value(keys.clone()).map_err(|_| wrong("holds a key that cannot be read"))?;
+    let set: JwkSet = serde_json::from_value(keys.clone()).map_err(|_| wrong("contains a key that cannot be read"))?;
     let ids: Vec<&String> = set.keys.iter().filter_map(|key| key.common.key_id.as_ref()).collect();
     let is_distinct = ids.iter().enumerate().all(|(at, id)| !ids[..at].contains(id));
     if set.keys.is_empty() || set.keys.len() > MOST_KEYS || ids.len() != set.keys.len() || !is_distinct {
-        return Err(wrong("must hold one to ten keys, each with a kid of its own"));
+        return Err(wrong("must contain one to ten keys, each with a kid of its own"));
     }
     match set.keys.iter().all(|key| !algorithms(key).is_empty() && DecodingKey::from_jwk(key).is_ok()) {
         true => Ok(set),
-        false => Err(wrong("takes keys of P-256, P-384, Ed25519, and RSA of 2048 bits or more")),
+        false => Err(wrong("accepts keys of P-256, P-384, Ed25519, and RSA of 2048 bits or more")),
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn authenticate(oauth: &Oauth, headers: &HeaderMap, form: &Parameters)
     let (is_basic, challenge) = (basic.is_some(), basic.as_ref().map(|_| BASIC));
     let refused = || OauthError { challenge, ..OauthError::new(Code::InvalidClient, "The client is not known.") };
     if form.get("client_assertion").is_some() && (is_basic || form.get("client_secret").is_some()) {
-        return Err(OauthError::new(Code::InvalidRequest, "Authenticate in one way."));
+        return Err(OauthError::new(Code::InvalidRequest, "Authenticate in one way only."));
     }
     let (client_id, secret) = match basic {
         Some(_) if form.get("client_secret").is_some() => {

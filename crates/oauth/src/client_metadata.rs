@@ -26,18 +26,18 @@ use crate::{
 const LONGEST_NAME: usize = 100;
 const MOST_ADDRESSES: usize = 20;
 
-/// The metadata of a client (RFC 7591, section 2); what is not named here is read over.
+/// The metadata of a client (RFC 7591, section 2); anything not listed here is ignored.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(example = json!({"client_name": "Notes", "redirect_uris": ["https://notes.example/callback"],
     "token_endpoint_auth_method": "none", "scope": "read"}))]
 pub struct ClientMetadata {
-    /// To be sent with a change alone; it is given by this server.
+    /// Only sent with a change; it is assigned by this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
-    /// https, a loopback address, or a scheme of its own; matched word for word.
+    /// https, a loopback address, or a scheme of its own; matched exactly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uris: Option<Vec<String>>,
     /// `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code`; without it, the first.
@@ -49,7 +49,7 @@ pub struct ClientMetadata {
     /// `none`, `client_secret_basic`, `client_secret_post` or `private_key_jwt`; without it, the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<String>,
-    /// Space-separated; it is given what of it it may have.
+    /// Space-separated; it is granted those that it may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Its public keys, for `private_key_jwt`.
@@ -61,10 +61,11 @@ pub struct ClientMetadata {
     pub jwks_uri: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_logout_redirect_uris: Option<Vec<String>>,
-    /// It wants no tokens but those that are bound to a key (RFC 9449, section 5.2).
+    /// It only accepts tokens that are bound to a key (RFC 9449, section 5.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_bound_access_tokens: Option<bool>,
-    /// With what its ID tokens are signed: one of `id_token_signing_alg_values_supported`; without it, the first of them.
+    /// The algorithm that its ID tokens are signed with: one of `id_token_signing_alg_values_supported`; without it,
+    /// the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("RS256"))]
     pub id_token_signed_response_alg: Option<String>,
@@ -107,17 +108,17 @@ impl ClientMetadata {
         if grant_types.contains(&GrantType::AuthorizationCode) && redirect_uris.is_empty() {
             return Err(OauthError::new(
                 Code::InvalidRedirectUri,
-                "Name where people are sent back to: redirect_uris.",
+                "Give at least one address to send people back to in redirect_uris.",
             ));
         }
         if redirect_uris.len() > MOST_ADDRESSES || after_logout.len() > MOST_ADDRESSES {
-            return Err(OauthError::new(Code::InvalidRedirectUri, "Twenty addresses are enough."));
+            return Err(OauthError::new(Code::InvalidRedirectUri, "At most twenty addresses are allowed."));
         }
         let addresses = redirect::check("redirect_uris", &redirect_uris)
             .and_then(|()| redirect::check("post_logout_redirect_uris", &after_logout));
         addresses.map_err(|error| OauthError::new(Code::InvalidRedirectUri, reason_of(&error)))?;
         if self.response_types.iter().flatten().any(|kind| kind != "code") {
-            return Err(invalid("The only response type is code."));
+            return Err(invalid("The only supported response type is code."));
         }
         Ok(Checked {
             name: self.name(&redirect_uris)?,
@@ -140,13 +141,13 @@ impl ClientMetadata {
                 crate::device::GRANT_TYPE => GrantType::DeviceCode,
                 // It goes with the others.
                 "refresh_token" => continue,
-                _ => return Err(invalid(format!("The grant {name} is an administrator's to register."))),
+                _ => return Err(invalid(format!("Only an administrator can register the grant {name}."))),
             };
             if !grants.contains(&grant) {
                 grants.push(grant);
             }
         }
-        if grants.is_empty() { Err(invalid("Name a grant in which a person agrees.")) } else { Ok(grants) }
+        if grants.is_empty() { Err(invalid("Give a grant type in which a person agrees.")) } else { Ok(grants) }
     }
 
     /// Its name, or where it sends people to. People read it: it must not write over what stands beside it.
@@ -154,10 +155,10 @@ impl ClientMetadata {
         let turns = |letter: char| matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let Some(name) = self.client_name.as_deref().map(str::trim).filter(|name| !name.is_empty()) else {
             let host = redirect_uris.iter().find_map(|uri| Url::parse(uri).ok()?.host_str().map(str::to_owned));
-            return Ok(host.unwrap_or_else(|| "A program without a name".to_owned()));
+            return Ok(host.unwrap_or_else(|| "Unnamed program".to_owned()));
         };
         if name.chars().count() > LONGEST_NAME || name.chars().any(|letter| letter.is_control() || turns(letter)) {
-            return Err(invalid("The client_name must be a line of 100 letters at most."));
+            return Err(invalid("The client_name must be one line of at most 100 characters."));
         }
         Ok(name.to_owned())
     }
@@ -177,10 +178,10 @@ impl ClientMetadata {
         let has_keys = self.jwks.is_some() || self.jwks_uri.is_some();
         match method {
             "private_key_jwt" => {}
-            _ if has_keys => return Err(invalid("Keys are for private_key_jwt.")),
+            _ if has_keys => return Err(invalid("Keys are only for private_key_jwt.")),
             "none" => return Ok(Proof::None),
             "client_secret_basic" | "client_secret_post" => return Ok(Proof::Secret),
-            _ => return Err(invalid("The token_endpoint_auth_method is not one of this server's.")),
+            _ => return Err(invalid("This server does not support the token_endpoint_auth_method.")),
         }
         match (&self.jwks, &self.jwks_uri) {
             (Some(keys), None) => {
@@ -189,7 +190,7 @@ impl ClientMetadata {
             }
             (None, Some(uri)) if uri.len() <= 2000 && is_open(oauth, uri) => Ok(Proof::KeysAt(uri.clone())),
             (None, Some(_)) => Err(invalid("The jwks_uri must be an https address.")),
-            _ => Err(invalid("For private_key_jwt send jwks or jwks_uri, and one of them.")),
+            _ => Err(invalid("For private_key_jwt, send either jwks or jwks_uri.")),
         }
     }
 
@@ -294,7 +295,7 @@ fn known_of(text: &str) -> Result<ScopeSet> {
     let names = || text.split(' ').filter(|name| !name.is_empty());
     let known: BTreeSet<Item> = names().filter_map(|name| name.parse().ok()).collect();
     match known.is_empty() && names().next().is_some() {
-        true => Err(invalid("None of the names in the scope exists.")),
+        true => Err(invalid("None of the scopes exist.")),
         false => Ok(ScopeSet(known)),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(disconnect))
 }
 
-/// An application that somebody lets act for them.
+/// An application that someone has allowed to act for them.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConnectedApplication {
     pub id: OauthApplicationId,
@@ -45,7 +45,7 @@ pub struct ConnectedApplication {
     /// The same in words, one for each.
     pub sentences: Vec<String>,
     pub connected_at: DateTime<Utc>,
-    /// When the person last let it.
+    /// When the person last allowed it.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -61,9 +61,9 @@ errors! {
     pub DisconnectErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ApplicationNotFound;
 }
 
-/// List the applications that one lets act for oneself
+/// List the applications that act for you
 #[utoipa::path(get, path = "/api/v1/oauth/connected-applications", tag = "oauth2", params(PageQuery),
-    responses((status = 200, description = "In all of one's organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
+    responses((status = 200, description = "In all of your organizations, the newest application first", body = Envelope<ConnectedApplications>), ListErrors))]
 pub async fn list(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -128,10 +128,10 @@ pub async fn list(
     Ok(Reply::ok(ConnectedApplications { applications, total }, "The applications that act for you."))
 }
 
-/// End what one lets an application do
+/// Disconnect an application that acts for you
 #[utoipa::path(delete, path = "/api/v1/oauth/connected-applications/{app_id}", tag = "oauth2",
     params(("app_id" = OauthApplicationId, Path, description = "From the list of connected applications")),
-    responses((status = 200, description = "Its tokens are void at once, and it has to ask again", body = Envelope<Done>), DisconnectErrors))]
+    responses((status = 200, description = "Its tokens stop working immediately, and it has to ask again", body = Envelope<Done>), DisconnectErrors))]
 pub async fn disconnect(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -155,6 +155,6 @@ pub async fn disconnect(
         .details(json!({"grants_ended": ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application acts for you no more.";
+    let message = "The application no longer acts for you.";
     Ok(Reply::ok(Done { message }, message))
 }

@@ -69,7 +69,7 @@ pub struct DeviceRequest {
     resource: Option<String>,
 }
 
-/// What the device shows, and what it asks with.
+/// What the device shows, and what it polls with.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeviceAnswer {
     /// For the token endpoint.
@@ -82,15 +82,15 @@ pub struct DeviceAnswer {
     pub verification_uri: String,
     /// The same with the code in it, for a picture to scan.
     pub verification_uri_complete: String,
-    /// Seconds that the codes are good.
+    /// How long the codes work, in seconds.
     #[schema(examples(600))]
     pub expires_in: i64,
-    /// Seconds between two questions.
+    /// The minimum time between two polls, in seconds.
     #[schema(examples(5))]
     pub interval: i64,
 }
 
-/// Begin the sign-in of a device
+/// Start the sign-in of a device
 #[utoipa::path(post, path = "/oauth/device_authorization", tag = "oauth2", security(()),
     request_body(content = DeviceRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The codes", body = DeviceAnswer),
@@ -172,7 +172,7 @@ pub async fn poll(oauth: &Oauth, client: &Client, device_code: &str) -> Result<P
         return Ok(Poll::Wait(OauthError::new(Code::AccessDenied, "The person did not agree.")));
     }
     if now >= row.expires_at {
-        return Ok(Poll::Wait(OauthError::new(Code::ExpiredToken, "The code has expired; begin again.")));
+        return Ok(Poll::Wait(OauthError::new(Code::ExpiredToken, "The code has expired; start again.")));
     }
     let tx = platform.db.begin().await?;
     Entity::update_many()
@@ -194,7 +194,7 @@ async fn waiting(oauth: &Oauth, which: Expr) -> rivergen_kernel::Result<Option<M
     Ok(found.filter(Column::ExpiresAt.gt(platform.clock.now())).one(platform.db.read()).await?)
 }
 
-const UNKNOWN: &str = "There is no such code, or it has expired.";
+const UNKNOWN: &str = "The code does not exist or has expired.";
 
 /// The page on which a person types a code, and then decides.
 async fn show(
@@ -256,7 +256,7 @@ async fn decided(
     headers: &HeaderMap,
     form: &Form,
 ) -> rivergen_kernel::Result<Response> {
-    let too_old = || page::user_code(None, "", Some("The page was too old; type the code again."));
+    let too_old = || page::user_code(None, "", Some("The page has expired; enter the code again."));
     let caller = sign_in::caller(oauth, headers, origin.ip).await?;
     let Some(caller) = caller.filter(|_| !sign_in::is_foreign(oauth, headers)) else { return too_old() };
     let place = Place::of_caller(oauth, &caller).await?;
@@ -295,7 +295,7 @@ async fn decided(
     }
     let (title, text) = if approves {
         decision::granted(oauth, &tx, &decider, &client, &request, (true, origin), row.handle_hash).await?;
-        ("The device is connected", "You can close this page; the device goes on by itself.")
+        ("The device is connected", "You can close this page; the device continues by itself.")
     } else {
         decision::deny(oauth, &tx, &decider, &client, origin).await?;
         ("Nothing was allowed", "You can close this page.")

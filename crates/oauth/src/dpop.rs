@@ -107,12 +107,12 @@ pub struct Bound<'a> {
 pub async fn prove(access: &Access, proof: KeyProof<'_>, bound: Option<Bound<'_>>) -> Result<String> {
     let platform = access.platform();
     let now = platform.clock.now();
-    let jwt = proof.jwt.ok_or(KeyFault::Wrong("there must be one of it, in the header DPoP"))?;
+    let jwt = proof.jwt.ok_or(KeyFault::Wrong("there must be exactly one, in the header DPoP"))?;
     let address = format!("{}{}", platform.public_url, proof.path);
     let token = bound.map(|bound| bound.token);
     let proved = verified(jwt, proof.method, &address, token, now).map_err(KeyFault::Wrong)?;
     if bound.is_some_and(|bound| bound.key != proved.jkt) {
-        return Err(KeyFault::Wrong("it is of another key than the token").into());
+        return Err(KeyFault::Wrong("it uses a different key than the token").into());
     }
     if access.settings().dpop_nonce && !is_fresh(access, proved.nonce.as_deref(), now).await? {
         let nonce = Nonce { iss: platform.public_url.to_string(), exp: (now + NONCE_LIVES).timestamp() };
@@ -123,7 +123,7 @@ pub async fn prove(access: &Access, proof: KeyProof<'_>, bound: Option<Bound<'_>
     let known_by = format!("dpop\0{}\0{}", proved.jkt, proved.jti);
     match seen::is_first(platform, &known_by, proved.ends_at).await? {
         true => Ok(proved.jkt),
-        false => Err(KeyFault::Wrong("it was shown before").into()),
+        false => Err(KeyFault::Wrong("it was already used").into()),
     }
 }
 
@@ -159,7 +159,7 @@ fn verified(
     }
     // The algorithm is among the key's own, never the proof's choice (RFC 8725, section 3.1).
     let algorithm = assertion::algorithms(&key).iter().find(|algorithm| **algorithm == header.alg);
-    let algorithm = *algorithm.ok_or("its algorithm is not one of this server's for the key")?;
+    let algorithm = *algorithm.ok_or("this server does not support its algorithm for the key")?;
     let verifying = DecodingKey::from_jwk(&key).map_err(|_| unreadable)?;
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();

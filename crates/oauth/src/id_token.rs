@@ -40,7 +40,7 @@ struct Claims<'a> {
     person: PersonClaims,
 }
 
-/// What is told of a person, as far as the scope goes.
+/// Information about a person, as far as the scope allows.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PersonClaims {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,7 @@ pub struct IntrospectRequest {
     client_secret: Option<String>,
 }
 
-/// What a token says; `active` alone where it is not good.
+/// What a token says; only `active` if it is not valid.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Introspection {
     pub active: bool,
@@ -64,19 +64,19 @@ pub struct Introspection {
     pub iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The key that it is bound to, which is to be proved to whoever is shown it (RFC 9449, section 6.2).
+    /// The key that it is bound to, which must be proved to everyone it is shown to (RFC 9449, section 6.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// The service that acts with it, and in it whoever acted before (RFC 8693, section 4.1).
+    /// The service that acts with it, and inside it those that acted before (RFC 8693, section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub act: Option<Actor>,
 }
 
-/// Say what a token is good for
+/// Introspect a token
 #[utoipa::path(post, path = "/oauth/introspect", tag = "oauth2", security(()),
     request_body(content = IntrospectRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "What it says, or that it is not good", body = Introspection),
+    responses((status = 200, description = "What it says, or that it is not valid", body = Introspection),
         (status = 400, description = "`invalid_request`: the token is missing", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`: also of a public client", body = OauthErrorBody)))]
 pub async fn introspect(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {

@@ -156,7 +156,7 @@ fn resource(oauth: &Oauth, address: &str) -> Metadata {
     }))
 }
 
-/// The keys that verify tokens of applications
+/// Get the keys that verify applications' tokens
 #[utoipa::path(get, path = "/oauth/jwks", tag = "oauth2", security(()),
     responses((status = 200, description = "RFC 7517", content_type = "application/jwk-set+json", body = Metadata)))]
 pub async fn jwks(State(oauth): State<Oauth>) -> impl IntoResponse {

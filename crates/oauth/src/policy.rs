@@ -30,7 +30,7 @@ pub(crate) fn operations() -> OpenApiRouter<Oauth> {
     OpenApiRouter::new().routes(routes!(get, put))
 }
 
-/// Which applications members may let act for them.
+/// The applications that members may allow to act for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -44,7 +44,7 @@ pub enum Allowed {
     Preapproved,
 }
 
-/// Whether programs may register themselves with the organization, where the operator lets them.
+/// Whether programs may register themselves with the organization, if the operator allows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -85,7 +85,7 @@ impl TenantOwned for Entity {
     }
 }
 
-/// What an organization lets its members allow.
+/// What an organization allows its members to approve.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[schema(as = OauthPolicy)]
 pub struct Policy {
@@ -94,7 +94,8 @@ pub struct Policy {
     #[schema(value_type = Option<Vec<String>>, examples(json!(["read"])))]
     pub scopes: Option<Scopes>,
     pub registration: Registration,
-    /// Whether members may use programs of which nothing but a document of their own tells, where the operator lets them.
+    /// Whether members may use programs that are only described by a document of their own, if the operator allows
+    /// them.
     pub client_documents: bool,
     pub updated_at: Option<DateTime<Utc>>,
     /// Who said so.
@@ -122,12 +123,12 @@ impl Policy {
     pub fn check(&self, application: &application::Model, scope: &ScopeSet) -> Result<(), OauthError> {
         let denied = |text: &str| Err(OauthError::new(Code::AccessDenied, text));
         if self.applications == Allowed::Preapproved && !application.preapproved {
-            return denied("The organization lets its members use approved applications alone; ask an administrator.");
+            return denied("The organization only lets its members use approved applications; ask an administrator.");
         }
         match &self.scopes {
-            Some(most) if !scope.is_within(most) => {
-                denied("The organization does not let its members allow an application so much; ask an administrator.")
-            }
+            Some(most) if !scope.is_within(most) => denied(
+                "The organization does not let its members give an application this much access; ask an administrator.",
+            ),
             _ => Ok(()),
         }
     }
@@ -163,14 +164,14 @@ pub struct PolicyRequest {
     pub scopes: Option<Vec<Scope>>,
     /// Whether programs may register themselves; without it, as before.
     pub registration: Option<Registration>,
-    /// Whether members may use programs of which nothing but a document of their own tells; without it, as before.
+    /// Whether members may use programs that are only described by a document of their own; without it, as before.
     pub client_documents: Option<bool>,
 }
 
-/// Say what members may allow applications
+/// Set what members may allow applications
 #[utoipa::path(put, path = "/api/v1/organizations/{org_id}/oauth-policy", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = PolicyRequest,
-    responses((status = 200, description = "The policy; it holds for what is agreed to from now on", body = Envelope<Policy>), PutErrors))]
+    responses((status = 200, description = "The policy; it applies to what is agreed to from now on", body = Envelope<Policy>), PutErrors))]
 pub async fn put(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -219,5 +220,5 @@ pub async fn put(
         updated_at: Some(now),
         updated_by_user_id: Some(caller.user_id),
     };
-    Ok(Reply::ok(policy, "The policy is changed."))
+    Ok(Reply::ok(policy, "The policy was changed."))
 }

@@ -42,11 +42,11 @@ pub struct PushedRequest {
     pub expires_in: i64,
 }
 
-/// Send an authorization request beforehand
+/// Push an authorization request
 #[utoipa::path(post, path = "/oauth/par", tag = "oauth2", security(()),
     request_body(content = String, content_type = "application/x-www-form-urlencoded",
         description = "The parameters of `/oauth/authorize`, and the client's proof"),
-    responses((status = 201, description = "The reference, good for one decision", body = PushedRequest),
+    responses((status = 201, description = "The reference, valid for one decision", body = PushedRequest),
         (status = 400, description = "What is wrong with the request, or with the proof in the header `DPoP`", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
 pub async fn push(State(oauth): State<Oauth>, headers: HeaderMap, Form(form): Form) -> Result<impl IntoResponse> {

@@ -61,10 +61,10 @@ pub struct ClientInformation {
     /// Seconds since 1970.
     #[schema(examples(1_764_000_000))]
     pub client_id_issued_at: i64,
-    /// Shown this once.
+    /// Only shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
-    /// 0: it does not end.
+    /// 0: it does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<i64>,
     /// For `registration_client_uri`; shown this once.
@@ -139,7 +139,7 @@ impl Registrar {
     async fn nobody(oauth: &Oauth, origin: &RequestOrigin) -> Result<Self> {
         let unasked = || OauthError {
             challenge: Some("Bearer"),
-            ..OauthError::new(Code::InvalidToken, "Send a token of somebody who may register applications.")
+            ..OauthError::new(Code::InvalidToken, "Send the token of someone who may register applications.")
         };
         let organization = oauth.access.settings().organization.ok_or_else(unasked)?;
         let tenant = Tenant::on_behalf_of(organization);
@@ -155,9 +155,9 @@ impl Registrar {
 
 /// Register a program
 #[utoipa::path(post, path = "/oauth/register", tag = "oauth2", security((), ("bearer" = [])), request_body = ClientMetadata,
-    responses((status = 201, description = "The program; its secret and its registration token are shown this once", body = ClientInformation),
+    responses((status = 201, description = "The program; its secret and its registration token are only shown this once", body = ClientInformation),
         (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: the server or the organization lets no program register itself", body = OauthErrorBody),
-        (status = 401, description = "`invalid_token`: it is missing, or not of somebody who may register applications", body = OauthErrorBody)))]
+        (status = 401, description = "`invalid_token`: it is missing, or not from someone who may register applications", body = OauthErrorBody)))]
 pub async fn register(
     State(oauth): State<Oauth>,
     origin: RequestOrigin,
@@ -166,7 +166,7 @@ pub async fn register(
 ) -> Result<impl IntoResponse> {
     let platform = oauth.platform();
     if !oauth.access.settings().dynamic_registration {
-        return Err(refused("This server lets no program register itself; ask an administrator."));
+        return Err(refused("This server does not let programs register themselves; ask an administrator."));
     }
     let limited = platform.limits.check(&REGISTRATIONS_BY_IP, &origin.limit_key());
     limited.map_err(rivergen_kernel::Error::from)?;
@@ -215,7 +215,7 @@ async fn own(oauth: &Oauth, headers: &HeaderMap) -> Result<Model> {
     found.filter(|row| row.status == Status::Active).ok_or_else(unknown)
 }
 
-/// Read how a program is registered
+/// Read a program's registration
 #[utoipa::path(get, path = "/oauth/registration", tag = "oauth2",
     responses((status = 200, description = "The program whose registration token came", body = ClientInformation),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]
@@ -224,9 +224,9 @@ pub async fn read(State(oauth): State<Oauth>, headers: HeaderMap) -> Result<impl
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ClientInformation::of(&oauth, &row))))
 }
 
-/// Change how a program is registered
+/// Change a program's registration
 #[utoipa::path(put, path = "/oauth/registration", tag = "oauth2", request_body = ClientMetadata,
-    responses((status = 200, description = "As it is registered now; what was left out is as in a new one", body = ClientInformation),
+    responses((status = 200, description = "As it is registered now; anything left out is as in a new registration", body = ClientInformation),
         (status = 400, description = "`invalid_client_metadata`, `invalid_redirect_uri`, or `access_denied`: no program registers itself any more", body = OauthErrorBody),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]
 pub async fn update(
@@ -246,7 +246,7 @@ pub async fn update(
     let policy = Policy::of(platform.db.read(), tenant).await?;
     // What says something else of itself is another program.
     if !oauth.access.settings().dynamic_registration || policy.registration == Registration::Off {
-        return Err(refused("No program registers itself any more; ask an administrator."));
+        return Err(refused("Programs can no longer register themselves; ask an administrator."));
     }
     let checked = metadata.check(&oauth, &policy)?;
     let had = ClientMetadata::of(&before).token_endpoint_auth_method;
@@ -256,7 +256,7 @@ pub async fn update(
         Proof::Keys(_) | Proof::KeysAt(_) => "private_key_jwt",
     };
     if had.as_deref() != Some(has) {
-        return Err(invalid("How it proves itself does not change; register it anew."));
+        return Err(invalid("Its authentication method cannot be changed; register it again."));
     }
     let tx = platform.db.begin().await?;
     let row =
@@ -269,7 +269,7 @@ pub async fn update(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(ClientInformation::of(&oauth, &row))))
 }
 
-/// Take a program's registration back
+/// Delete a program's registration
 #[utoipa::path(delete, path = "/oauth/registration", tag = "oauth2",
     responses((status = 204, description = "Gone, with all of its tokens"),
         (status = 401, description = "`invalid_token`", body = OauthErrorBody)))]

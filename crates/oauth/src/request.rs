@@ -189,7 +189,7 @@ impl Request {
         let max_age = match parameters.get("max_age").map(str::parse::<i64>) {
             None => None,
             Some(Ok(seconds)) if seconds >= 0 => Some(seconds),
-            Some(_) => return Err(invalid("max_age is no number of seconds.")),
+            Some(_) => return Err(invalid("max_age must be a number of seconds.")),
         };
         let text = |name: &str, longest: usize| match parameters.get(name) {
             Some(value) if value.len() > longest => Err(invalid(&format!("The parameter {name} is too long."))),
@@ -197,7 +197,7 @@ impl Request {
         };
         let prompt = text("prompt", 100)?.unwrap_or_default();
         if prompt.split(' ').any(|one| one == "none") && prompt.trim() != "none" {
-            return Err(invalid("The prompt none stands alone."));
+            return Err(invalid("The prompt none cannot be combined with others."));
         }
         if to.state.as_ref().is_some_and(|state| state.len() > 2000) {
             return Err(invalid("The parameter state is too long."));
@@ -244,7 +244,7 @@ fn challenge(parameters: &Parameters) -> Result<String, OauthError> {
     }
     match URL_SAFE_NO_PAD.decode(given) {
         Ok(bytes) if bytes.len() == 32 => Ok(given.to_owned()),
-        _ => Err(invalid("The code_challenge is no SHA-256 in base64url.")),
+        _ => Err(invalid("The code_challenge is not a SHA-256 in base64url.")),
     }
 }
 
@@ -253,7 +253,7 @@ fn bound_to(parameters: &Parameters) -> Result<Option<String>, OauthError> {
     let Some(key) = parameters.get("dpop_jkt") else { return Ok(None) };
     match dpop::is_thumbprint(key) {
         true => Ok(Some(key.to_owned())),
-        false => Err(OauthError::new(Code::InvalidRequest, "The dpop_jkt is no SHA-256 thumbprint in base64url.")),
+        false => Err(OauthError::new(Code::InvalidRequest, "The dpop_jkt is not a SHA-256 thumbprint in base64url.")),
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Nothing {}
 /// Revoke a token
 #[utoipa::path(post, path = "/oauth/token/revoke", tag = "oauth2", security(()),
     request_body(content = RevokeRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "It is not good any more, or never was", body = Nothing),
+    responses((status = 200, description = "It is no longer valid, or never was", body = Nothing),
         (status = 400, description = "`invalid_request`: the token is missing", body = OauthErrorBody),
         (status = 401, description = "`invalid_client`", body = OauthErrorBody)))]
 pub async fn revoke(

@@ -35,14 +35,12 @@ impl Item {
     pub fn sentence(self) -> String {
         match self {
             Self::OpenId => "Know who you are in RiverGen.".to_owned(),
-            Self::Profile => "See your name and your picture.".to_owned(),
+            Self::Profile => "See your name and picture.".to_owned(),
             Self::Email => "See your e-mail address.".to_owned(),
-            Self::OfflineAccess => "Go on doing this when you are not there, until you take it back.".to_owned(),
-            Self::Api(Scope::Read) => {
-                "See what you can see, and ask questions of the data that you may query.".to_owned()
-            }
-            Self::Api(Scope::Write) => "Create and change things as you can: sources, files, prompts.".to_owned(),
-            Self::Api(Scope::Admin) => "Do everything that you can do, the organization's affairs included.".to_owned(),
+            Self::OfflineAccess => "Keep this access when you are away, until you withdraw it.".to_owned(),
+            Self::Api(Scope::Read) => "See what you can see, and query the data that you can query.".to_owned(),
+            Self::Api(Scope::Write) => "Create and change things for you: sources, files and questions.".to_owned(),
+            Self::Api(Scope::Admin) => "Do everything that you can do, including managing the organization.".to_owned(),
             Self::Api(Scope::Only(permission)) => permission.sentence().to_owned(),
         }
     }

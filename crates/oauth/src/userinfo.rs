@@ -48,7 +48,7 @@ pub async fn userinfo(State(oauth): State<Oauth>, method: Method, headers: Heade
     let shown = Shown::of(&headers).ok_or_else(unasked)?;
     let (Shown::Bearer(token) | Shown::Bound(token)) = shown;
     let inspected = oauth.access.inspect(token, platform.clock.now()).await.map_err(|error| match error.code {
-        ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person is not there any more."),
+        ErrorCode::UserDisabled => OauthError::new(Code::InvalidToken, "The person no longer exists."),
         _ => error.into(),
     })?;
     match (&inspected.claims.cnf, shown) {

@@ -71,6 +71,6 @@ pub async fn remember(
         created_at: Set(now),
         ..Default::default()
     };
-    let message = "The same request is being handled; repeat it in a moment.";
+    let message = "The same request is still being handled; repeat it in a moment.";
     row.insert(tx.conn()).await.map(drop).map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message(message)))
 }

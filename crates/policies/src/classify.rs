@@ -62,7 +62,7 @@ fn by_name(column: &str) -> Option<Proposal> {
     let spoken_of = |part: &&&str| format!("_{name}_").contains(&format!("_{part}_"));
     NAMES.iter().find_map(|(tag, parts)| {
         let part = parts.iter().find(spoken_of)?;
-        Some(Proposal { tag, reason: format!("the name has “{part}” in it") })
+        Some(Proposal { tag, reason: format!("the name contains “{part}”") })
     })
 }
 
@@ -93,7 +93,7 @@ fn by_values(values: &[String]) -> Option<Proposal> {
         ("finance.card", "have the check digit of card numbers", is_card),
         ("finance.iban", "have the check digits of IBANs", is_iban),
         ("pii.ip_address", "are network addresses", |value| value.parse::<std::net::IpAddr>().is_ok()),
-        ("pii.phone", "look like telephone numbers", |value| PHONE.as_ref().is_some_and(|form| form.is_match(value))),
+        ("pii.phone", "look like phone numbers", |value| PHONE.as_ref().is_some_and(|form| form.is_match(value))),
     ];
     forms.into_iter().find_map(|(tag, what, fits)| {
         let fitting = known.iter().filter(|value| fits(value)).count();
@@ -188,7 +188,7 @@ mod tests {
         let told: Vec<_> = classify_fields(&fields).into_iter().map(|found| (found.tag, found.reason)).collect();
         let expected = [
             ("pii.email", "contact.home.reachable: 3 of 3 values look like e-mail addresses"),
-            ("pii.phone", "contact.phone: the name has “phone” in it"),
+            ("pii.phone", "contact.phone: the name contains “phone”"),
         ];
         assert_eq!(told, expected.map(|(tag, reason)| (tag, reason.to_owned())));
     }

@@ -159,20 +159,20 @@ pub enum ConditionError {
     UnsupportedInMask(String),
     #[error("`{0}` must have a column of the table on its left")]
     LeftSide(String),
-    #[error("a comparison with NULL is true for no row: write IS NULL or IS NOT NULL")]
+    #[error("a comparison with NULL is never true: write IS NULL or IS NOT NULL")]
     NullLiteral,
     #[error("a list may have 1 to {MAX_LIST} values")]
     ListLength,
     #[error(
-        "`{0}` is the same for every row and everybody: compare a column, or something of the person or the moment"
+        "`{0}` is the same for every row and everyone: compare a column, or something about the person or the time"
     )]
     NoFact(String),
     #[error(
-        "`{0}` is no sub-select of the condition language: write column IN (SELECT column FROM table WHERE …), with one \
-         table, not below NOT and not inside another one"
+        "`{0}` is not a sub-select that the condition language allows: write column IN (SELECT column FROM table WHERE \
+         …), with one table, not below NOT and not inside another one"
     )]
     Entitlement(String),
-    #[error("`{0}` is no network: write '10.0.0.0/8', '2001:db8::/32' or one address")]
+    #[error("`{0}` is not a network: write '10.0.0.0/8', '2001:db8::/32' or one address")]
     Network(String),
     #[error("{error} (line {line}, column {column})")]
     At { line: u64, column: u64, error: Box<ConditionError> },

@@ -17,10 +17,10 @@ use crate::store::version::{Definition, RuleDefinition};
 pub struct FieldChange {
     #[schema(examples("rules[own region].rule_config.condition"))]
     pub field: String,
-    /// Null where it was not there.
+    /// Null if it did not exist.
     #[schema(value_type = Option<Object>, example = json!("region = 'EU'"))]
     pub before: Value,
-    /// Null where it is gone.
+    /// Null if it was removed.
     #[schema(value_type = Option<Object>, example = json!("region = current_user_region"))]
     pub after: Value,
 }

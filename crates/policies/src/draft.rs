@@ -14,7 +14,7 @@ use crate::{
     store::{self, rule},
 };
 
-/// A policy as it would be created, taken as bound to whoever and whatever is asked about.
+/// A policy as it would be created, treated as assigned to the person and the source in question.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]

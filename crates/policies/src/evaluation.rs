@@ -60,7 +60,7 @@ pub mod run {
         pub stage: Option<RunStage>,
         /// Of its answer so far, in memory.
         pub byte_count: Option<i64>,
-        /// What the caller was answered where it did not end well.
+        /// The error that the caller got, if it failed.
         pub error_message: Option<String>,
     }
 
@@ -132,7 +132,7 @@ pub enum RunKind {
     Prompt,
 }
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

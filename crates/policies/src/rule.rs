@@ -461,10 +461,10 @@ fn filter_rows(config: &Json) -> Result<RuleConfig, ConfigError> {
                     is_comparison_of(&written, &column, operator)
                 }
                 (Some(operator), value) => structured(&column, operator, value)? == written,
-                (None, Some(_)) => return Err(ConfigError::new("operator", "give an operator to the value")),
+                (None, Some(_)) => return Err(ConfigError::new("operator", "give an operator for the value")),
             };
             if !agrees {
-                let reason = "the condition and the column, operator and value beside it do not say the same";
+                let reason = "the condition does not say the same as the column, operator and value given with it";
                 return Err(ConfigError::new("condition", reason));
             }
             written

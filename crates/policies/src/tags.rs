@@ -49,7 +49,7 @@ impl TenantOwned for Entity {
     }
 }
 
-/// Where a tag stands.
+/// The state of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

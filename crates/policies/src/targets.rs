@@ -140,7 +140,7 @@ impl NamedTargets {
         let missing: Vec<FieldError> = named
             .into_iter()
             .filter(|(_, target)| !existing.contains(target))
-            .map(|(field, _)| FieldError::new(field, "names nothing in your organization"))
+            .map(|(field, _)| FieldError::new(field, "does not exist in your organization"))
             .collect();
         if missing.is_empty() { Ok(()) } else { Err(Error::new(ErrorCode::NotFound).with_details(missing)) }
     }

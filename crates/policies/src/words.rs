@@ -47,7 +47,7 @@ impl Term for Operand {
             Operand::Session(fact) => match fact {
                 SessionFact::Date => "the date",
                 SessionFact::Time => "the time",
-                SessionFact::Timestamp => "the moment",
+                SessionFact::Timestamp => "the current time",
                 SessionFact::Hour => "the hour",
                 SessionFact::Weekday => "the day of the week",
                 SessionFact::Ip => "the person's address",
@@ -206,14 +206,14 @@ impl Mask {
     /// What is left of a value, as a sentence tells it.
     pub fn in_words(&self) -> String {
         match self {
-            Mask::NullValue => "nothing is left of the value".to_owned(),
-            Mask::Redact => "a fixed word stands in the value's place, or nothing".to_owned(),
-            Mask::Constant { .. } => "the same value stands in every row".to_owned(),
-            Mask::Hash => "a code stands in the value's place, the same for equal values".to_owned(),
+            Mask::NullValue => "the value is removed".to_owned(),
+            Mask::Redact => "the value is replaced by a fixed word, or removed".to_owned(),
+            Mask::Constant { .. } => "every row shows the same value".to_owned(),
+            Mask::Hash => "the value is replaced by a code that is the same for equal values".to_owned(),
             Mask::Partial { keep_first, keep_last, .. } => {
                 let mut text = "all but ".to_owned();
                 let _ = match (keep_first, keep_last) {
-                    (0, 0) => return "every character is covered".to_owned(),
+                    (0, 0) => return "every character is hidden".to_owned(),
                     (0, last) => write!(text, "the last {last}"),
                     (first, 0) => write!(text, "the first {first}"),
                     (first, last) => write!(text, "the first {first} and the last {last}"),
@@ -221,19 +221,19 @@ impl Mask {
                 text + " characters are covered"
             }
             Mask::Tokenize => {
-                "a token stands in the value's place, from which those who may have the value back".to_owned()
+                "the value is replaced by a token that authorized people can turn back into the value".to_owned()
             }
             Mask::Card { keep_first: 0, keep_last } => {
-                format!("of the card number its last {keep_last} digits are left")
+                format!("only the last {keep_last} digits of the card number are shown")
             }
             Mask::Card { keep_first, keep_last } => {
-                format!("of the card number its first {keep_first} and last {keep_last} digits are left")
+                format!("only the first {keep_first} and last {keep_last} digits of the card number are shown")
             }
-            Mask::Bucket(_) => "only the range in which the number lies is left".to_owned(),
-            Mask::Expression(_) | Mask::Computed(_) => "it is computed from the row by the policy".to_owned(),
-            Mask::Email => "the address keeps only its first letter and its domain".to_owned(),
-            Mask::RegexReplace { .. } => "what fits a pattern is replaced".to_owned(),
-            Mask::TruncateDate { unit } => format!("only the {} is left", unit_in_words(*unit)),
+            Mask::Bucket(_) => "only the range that the number falls into is shown".to_owned(),
+            Mask::Expression(_) | Mask::Computed(_) => "the policy computes it from the row".to_owned(),
+            Mask::Email => "only the first letter and the domain of the address are shown".to_owned(),
+            Mask::RegexReplace { .. } => "text that matches a pattern is replaced".to_owned(),
+            Mask::TruncateDate { unit } => format!("only the {} is shown", unit_in_words(*unit)),
             Mask::RoundNumber { to } => format!("the number is rounded to the nearest multiple of {to}"),
         }
     }

@@ -23,7 +23,7 @@ pub enum QueryError {
         policy: Option<String>,
         message: String,
     },
-    #[error("the query ran longer than its time limit of {} seconds", .0.as_secs_f64())]
+    #[error("the query exceeded its time limit of {} seconds", .0.as_secs_f64())]
     Timeout(Duration),
     #[error("the query needs more memory or temporary disk space than it may use; narrow it down")]
     ResourceExhausted,
@@ -87,7 +87,7 @@ impl QueryError {
                 Self::invalid("a scalar subquery returned more than one row")
             }
             DataFusionError::Execution(_) => {
-                Self::invalid("the query failed while it ran: an expression was given a value that it does not take")
+                Self::invalid("the query failed while it ran: an expression was given a value that it does not accept")
             }
             // Here plans hold the policies' values, and so may the words.
             DataFusionError::Plan(_) | DataFusionError::NotImplemented(_) | DataFusionError::SchemaError(..) => {
@@ -107,7 +107,7 @@ fn fixed_sentence(error: &DataFusionError) -> Option<&'static str> {
         ArrowError::ArithmeticOverflow(_) => Some("a calculation is out of the range of its type"),
         ArrowError::CastError(_) | ArrowError::ParseError(_) => Some("a value could not be cast"),
         ArrowError::InvalidArgumentError(_) | ArrowError::ComputeError(_) => {
-            Some("the query failed while it ran: an expression was given a value that it does not take")
+            Some("the query failed while it ran: an expression was given a value that it does not accept")
         }
         ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => Some("a value grew too large"),
         _ => None,

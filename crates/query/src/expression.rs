@@ -82,7 +82,7 @@ fn stood_in(written: &Expression, schema: &Schema) -> Result<Expression<Literal>
 fn build(bound: &Expression<Literal>, wanted: &DataType, schema: &Schema) -> Result<Expr, Inapplicable> {
     let text = || match text_type(wanted) {
         Some(_) => Ok(()),
-        None => Err(Inapplicable(format!("`{bound}` is text, and {wanted} is wanted"))),
+        None => Err(Inapplicable(format!("`{bound}` is text, but {wanted} is expected"))),
     };
     let all = |parts: &[Expression<Literal>]| {
         parts.iter().map(|part| build(part, wanted, schema)).collect::<Result<Vec<_>, _>>()
@@ -98,12 +98,12 @@ fn build(bound: &Expression<Literal>, wanted: &DataType, schema: &Schema) -> Res
                 // Totality is looked at when the whole is put together.
                 cast(column_of(name), wanted.clone())
             } else {
-                return Err(Inapplicable(format!("{name} is {held}, and {wanted} is wanted")));
+                return Err(Inapplicable(format!("{name} is {held}, but {wanted} is expected")));
             }
         }
         Expression::Value(literal) => literal_of(literal, wanted)
             .map(lit)
-            .ok_or_else(|| Inapplicable(format!("`{bound}` is no value of the type {wanted}")))?,
+            .ok_or_else(|| Inapplicable(format!("`{bound}` is not a value of the type {wanted}")))?,
         Expression::Null => ScalarValue::try_from(wanted)
             .map(lit)
             .map_err(|_| Inapplicable(format!("there is no NULL of the type {wanted}")))?,

@@ -90,7 +90,9 @@ fn entitlement_table<'a>(
     name: &str,
     entitlements: &'a Entitlements,
 ) -> Result<&'a Arc<dyn TableProvider>, Inapplicable> {
-    entitlements.get(name).ok_or_else(|| Inapplicable(format!("the source has no one table {name} for a sub-select")))
+    entitlements
+        .get(name)
+        .ok_or_else(|| Inapplicable(format!("the source does not have exactly one table {name} for a sub-select")))
 }
 
 /// The sub-select with its columns named as its table names them.
@@ -105,7 +107,9 @@ fn column_in_table(name: &str, table: &Schema) -> Result<String, Inapplicable> {
     let mut alike = names().filter(|known| known.eq_ignore_ascii_case(name));
     let only = || alike.next().filter(|_| alike.next().is_none());
     let found = names().find(|known| *known == name).or_else(only);
-    found.cloned().ok_or_else(|| Inapplicable(format!("the table of a sub-select has no one column {name}")))
+    found
+        .cloned()
+        .ok_or_else(|| Inapplicable(format!("the table of a sub-select does not have exactly one column {name}")))
 }
 
 /// `column IN (SELECT …)`: a semi-join with the table as it is.
@@ -175,7 +179,7 @@ pub(crate) fn expression(
             let data_type = type_of(column, schema)?;
             let pattern = match text_type(data_type) {
                 Some(text) => text_value(text, pattern.clone()),
-                None => return Err(Inapplicable(format!("LIKE needs a text column, {column} is {data_type}"))),
+                None => return Err(Inapplicable(format!("LIKE needs a text column, but {column} is {data_type}"))),
             };
             let left = match data_type {
                 DataType::Dictionary(_, value) => cast(column_of(column), value.as_ref().clone()),
@@ -229,7 +233,7 @@ fn sides(column: &str, value: &Literal, schema: &Schema) -> Result<(Expr, Expr),
         Literal::Number(_) => "a number",
         Literal::Boolean(_) => "a boolean",
     };
-    Err(Inapplicable(format!("{column} is {data_type}; {kind} of the condition is no value of that type")))
+    Err(Inapplicable(format!("{column} is {data_type}; {kind} in the condition is not a value of that type")))
 }
 
 /// The literal as a value of the type, if it is one.

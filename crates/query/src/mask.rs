@@ -108,7 +108,7 @@ struct MaskFunction {
 impl MaskFunction {
     fn new(mask: Mask, key: HashKey, column: &DataType) -> Result<Self, Inapplicable> {
         let plain = plain_type(column);
-        let unfit = || Inapplicable(format!("a column of type {column} cannot be masked so"));
+        let unfit = || Inapplicable(format!("a column of type {column} cannot be masked this way"));
         let (name, returns) = match &mask {
             Mask::RoundNumber { .. } => ("mask_round_number", plain.clone()),
             Mask::TruncateDate { .. } => ("mask_truncate_date", plain.clone()),

@@ -120,7 +120,7 @@ fn holds_value(c: char) -> bool {
 }
 
 fn read_only() -> QueryError {
-    QueryError::invalid("Only one read-only query is run: SELECT, WITH … SELECT, or EXPLAIN of it.")
+    QueryError::invalid("Only a single read-only query can be run: SELECT, WITH … SELECT, or EXPLAIN of one.")
 }
 
 fn unsupported(what: &str) -> ControlFlow<QueryError> {
@@ -204,7 +204,7 @@ impl Check {
         }
         self.tables = self.tables.saturating_add(tables);
         if self.tables > MAX_TABLES {
-            let message = format!("The query reads more than {MAX_TABLES} tables, each use of a WITH counted.");
+            let message = format!("The query reads more than {MAX_TABLES} tables, counting each use of a WITH.");
             return ControlFlow::Break(QueryError::invalid(message));
         }
         ControlFlow::Continue(())

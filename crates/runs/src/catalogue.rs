@@ -264,7 +264,7 @@ impl Engine {
                 if let Some(column) = undecided(&provider.schema(), &known.discovered) {
                     tracing::warn!(table = %known.name, column, "a column has come that no policy was asked about");
                     return Err(Error::new(ErrorCode::DataSourceUnavailable).with_message(format!(
-                        "{} has other columns than when its schema was discovered; discover it again.",
+                        "{} has different columns than when its schema was discovered; discover it again.",
                         known.name
                     )));
                 }

@@ -341,7 +341,7 @@ impl Engine {
             return Ok(());
         }
         Err(Error::new(ErrorCode::QueryLimitExceeded)
-            .with_message(format!("A policy allows {most} queries an hour, and they are used up."))
+            .with_message(format!("A policy allows {most} queries per hour, and you have used them up."))
             .with_retry_after(Duration::from_secs(600)))
     }
 }
@@ -540,8 +540,8 @@ impl Writing {
             (self.record.rows, self.record.bytes) = (so_far.row_count, so_far.byte_count);
             if so_far.truncated && !self.may_be_cut {
                 return Err(Error::new(ErrorCode::QueryLimitExceeded).with_message(format!(
-                    "The answer has more rows than the {} that may leave at once. Ask for so many with max_rows, or for \
-                     fewer by the query itself.",
+                    "The answer has more rows than the {} that can be sent at once. Set max_rows to this number, or \
+                     limit the rows in the query.",
                     self.max_rows
                 )));
             }
@@ -606,8 +606,8 @@ impl Told {
             _ => return Error::new(error.code()).with_message(error.to_string()),
         };
         Error::new(ErrorCode::UnreadableFile).with_message(format!(
-            "The data source holds a {hidden} that cannot be read, and that your query, or what you may see, depends \
-             on; tell your administrator."
+            "The data source contains a {hidden} that cannot be read, and your query, or what you may see, depends on it; \
+             tell your administrator."
         ))
     }
 }

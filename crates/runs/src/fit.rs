@@ -52,7 +52,7 @@ pub async fn misfits(
         let Some(pattern) = rule.table() else { continue };
         let spoken_of: Vec<_> = bound.iter().map(|at| &tables[*at]).filter(|(name, _)| pattern.matches(name)).collect();
         if spoken_of.is_empty() && pattern.is_named() && all_discovered {
-            let reason = "names no table that the policy is bound to; where it is new there, discover the schema again";
+            let reason = "is not a table that the policy is assigned to; if it is new there, discover the schema again";
             misfits.push((index, ConfigError::new("table", reason)));
         }
         let fault =

@@ -96,7 +96,7 @@ impl Places {
 
 fn refused() -> Error {
     Error::new(ErrorCode::QueryLimitExceeded)
-        .with_message("Your organization runs as many queries at once as it may; try again shortly.")
+        .with_message("Your organization is already running as many queries as it may at once; try again shortly.")
         .with_retry_after(Duration::from_secs(2))
 }
 

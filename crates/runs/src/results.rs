@@ -327,9 +327,8 @@ impl Engine {
             .exec(tx.conn())
             .await?;
         if kept.rows_affected == 0 {
-            return Err(
-                Error::new(ErrorCode::QueryTimeout).with_message("The query took longer than results are kept.")
-            );
+            return Err(Error::new(ErrorCode::QueryTimeout)
+                .with_message("The query took longer than the time for which results are kept."));
         }
         if !self.sources.storage.reserve(&tx, tenant, size).await? {
             return Err(no_room());
@@ -388,14 +387,16 @@ impl Engine {
             RunStatus::Running => return Err(conflict("The query is still running.".to_owned())),
             _ => {
                 let reason = run.error_message.as_deref().unwrap_or("It was cut off.");
-                return Err(conflict(format!("The query did not end well: {reason}")));
+                return Err(conflict(format!("The query did not succeed: {reason}")));
             }
         }
         let found = tenant.find::<Entity>().filter(Column::QueryId.eq(run.id)).one(self.platform.db.read()).await?;
         let found = found.filter(|row| row.expires_at > self.platform.clock.now());
         let row = found.ok_or_else(|| {
-            Error::new(ErrorCode::NotFound)
-                .with_message("No result of this query is kept. Results are kept of queries sent with Prefer: respond-async, for a while.")
+            Error::new(ErrorCode::NotFound).with_message(
+                "No result of this query is kept. Results are kept for a while for queries sent with Prefer: \
+                 respond-async.",
+            )
         })?;
         let ids: Vec<DataSourceId> = serde_json::from_value(run.data_source_ids.clone()).map_err(Error::internal)?;
         let sources = self.sources.find_all(&access, &ids).await?;
@@ -478,8 +479,8 @@ fn place_of(tenant: Tenant, query_id: QueryId) -> String {
 
 fn no_room() -> Error {
     Error::new(ErrorCode::QueryLimitExceeded).with_message(
-        "The result is larger than what is left of your organization's storage quota, to which kept results count. Ask for \
-         fewer rows, or for a download, which is not kept.",
+        "The result is larger than what is left of your organization's storage quota, and kept results count towards \
+         it. Ask for fewer rows, or for a download, which is not kept.",
     )
 }
 

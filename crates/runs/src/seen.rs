@@ -10,7 +10,7 @@ use rivergen_policies::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What somebody sees of one table.
+/// What someone sees of one table.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SeenTable {
     /// Whether they may read it at all.
@@ -25,7 +25,7 @@ pub struct SeenTable {
     pub limits: SeenLimits,
 }
 
-/// A policy by its name; without an id where it is a draft.
+/// A policy by its name; without an id if it is a draft.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NamedPolicy {
     pub policy_id: Option<PolicyId>,
@@ -52,7 +52,7 @@ pub struct SeenMask {
     #[schema(examples("email"))]
     pub column: String,
     pub masking_function: MaskingFunction,
-    #[schema(examples("the address keeps only its first letter and its domain"))]
+    #[schema(examples("only the first letter and the domain of the address are shown"))]
     pub in_words: String,
     #[serde(flatten)]
     pub policy: NamedPolicy,
@@ -62,7 +62,7 @@ pub struct SeenMask {
 pub struct SeenHidden {
     #[schema(examples("salary"))]
     pub column: String,
-    /// None where no policy allows the column and one would have to.
+    /// None if only a policy can allow the column, and none does.
     pub policy: Option<NamedPolicy>,
 }
 
@@ -130,7 +130,7 @@ impl SeenTable {
 pub(crate) fn why_denied(denial: &Denial, for_administrators: bool) -> String {
     match denial {
         Denial::ByPolicy(policy) => format!("The policy “{}” closes the table.", policy.name),
-        Denial::NotAllowed => "No policy allows the table, and one would have to.".to_owned(),
+        Denial::NotAllowed => "Only a policy can allow this table, and none does.".to_owned(),
         Denial::CannotApply { policy, reason } if for_administrators => {
             format!("The policy “{}” cannot be applied to the table, which stays closed: {reason}.", policy.name)
         }
@@ -149,7 +149,7 @@ pub(crate) fn would_tell_more(own: &Decision, theirs: &Decision) -> Option<&'sta
     }
     let is_theirs = |filter: &RowFilter| theirs.row_filters.iter().any(|other| other.rows == filter.rows);
     if !own.row_filters.iter().all(is_theirs) {
-        return Some("you see other rows of this table than the person does");
+        return Some("you see different rows of this table than the person does");
     }
     if !own.hidden.keys().all(|column| theirs.hidden.contains_key(column)) {
         return Some("the person sees columns that are hidden from you");
@@ -164,7 +164,7 @@ pub(crate) fn would_tell_more(own: &Decision, theirs: &Decision) -> Option<&'sta
     }
     let are_others = |filter: &&RowFilter| !own.row_filters.iter().any(|held| held.rows == filter.rows);
     if theirs.row_filters.iter().filter(are_others).any(|filter| !filter.written.tables().is_empty()) {
-        return Some("the person's rows are chosen by what another table has");
+        return Some("which rows the person sees depends on another table");
     }
     let of_masks = theirs.masks.values().flat_map(|held| held.mask.columns());
     let is_covered = |column: &str| own.masks.contains_key(column) || own.hidden.contains_key(column);
@@ -174,5 +174,5 @@ pub(crate) fn would_tell_more(own: &Decision, theirs: &Decision) -> Option<&'sta
     // A filter over what the caller sees masked, or not at all, would tell of it by which rows come.
     let reads_hidden =
         theirs.row_filters.iter().filter(are_others).flat_map(|filter| filter.written.columns()).any(is_covered);
-    reads_hidden.then_some("the person's rows are chosen by columns that are masked for you or hidden from you")
+    reads_hidden.then_some("which rows the person sees depends on columns that are masked for you or hidden from you")
 }

@@ -31,7 +31,7 @@ use utoipa::{
         (name = "workspaces", description = "The same workspaces, over all organizations."),
         (name = "invitations", description = "How people come into organizations: by a link in a mail."),
         (name = "organization_tokens", description = "The tokens that members hold for an organization."),
-        (name = "roles", description = "Roles, who holds them, and what they let somebody do."),
+        (name = "roles", description = "Roles, who has them, and what they allow."),
         (name = "sso", description = "Single sign-on through an organization's own identity provider, and attribute-based access."),
         (name = "sso_enforcement", description = "Required single sign-on and second factors."),
         (name = "scim", description = "SCIM 2.0: an identity provider pushes people and groups."),

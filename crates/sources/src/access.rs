@@ -99,8 +99,8 @@ impl Access {
         let changes = matches!(self.permission, Permission::DataSourceWrite | Permission::DataSourceDelete);
         if changes && self.extent != Extent::Organization {
             return Err(Error::new(ErrorCode::Forbidden).with_message(format!(
-                "The data source is the whole organization's: you need the permission {} in the organization, not in \
-                 one workspace.",
+                "The data source belongs to the whole organization: you need the permission {} in the organization, \
+                 not in one workspace.",
                 self.permission
             )));
         }

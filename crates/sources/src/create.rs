@@ -34,7 +34,7 @@ use crate::{
 #[schema(example = json!({"name": "CRM", "type": "postgresql", "host": "db.acme.example", "port": 5432,
     "database_name": "crm", "credentials": {"username": "rivergen", "password": "…"}, "metadata": {"sslmode": "require"}}))]
 pub struct CreateDataSourceRequest {
-    /// Without it, the workspace of the session; `null` makes it the whole organization's.
+    /// Without it, the workspace of the session; `null` makes it available to the whole organization.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<WorkspaceId>)]
     pub workspace_id: Option<Option<WorkspaceId>>,
@@ -54,10 +54,10 @@ pub struct CreateDataSourceRequest {
     pub database_name: Option<String>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub schema_name: Option<String>,
-    /// Instead of host, port, database and credentials. Kept sealed and never shown.
+    /// Replaces host, port, database and credentials. Stored encrypted and never shown.
     #[schema(value_type = Option<String>, format = Password)]
     pub connection_string: Option<Secret>,
-    /// The `file_path` that the upload answered.
+    /// The `file_path` from the answer to the upload.
     #[garde(inner(length(min = 1, max = 1000)))]
     pub file_path: Option<String>,
     /// Accepted and ignored; `file_path` replaces it.
@@ -73,7 +73,7 @@ pub struct CreateDataSourceRequest {
     pub ssh_port: Option<u16>,
     #[garde(inner(length(min = 1, max = 255)))]
     pub ssh_username: Option<String>,
-    /// Kept, and not used: each connection has a port of its own.
+    /// Stored but not used: each connection has a port of its own.
     pub ssh_local_port: Option<u16>,
     #[garde(inner(range(min = 1, max = 100)))]
     #[schema(default = 5)]
@@ -97,7 +97,7 @@ pub struct CreateDataSourceRequest {
     pub schema_refresh_interval: Option<i32>,
     #[schema(value_type = Option<DataSourceCredentials>)]
     pub credentials: Option<Credentials>,
-    /// What only some kinds know: `sslmode`, `delimiter`, `has_header`, `table`, …
+    /// Settings of some kinds only: `sslmode`, `delimiter`, `has_header`, `table`, …
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
     #[garde(inner(length(max = 50), inner(length(min = 1, max = 100))))]
@@ -127,7 +127,7 @@ errors! { pub CreateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVer
 
 /// Register a data source with its credentials
 #[utoipa::path(post, path = "/api/v1/data-sources", tag = "data_sources", request_body = CreateDataSourceRequest,
-    responses((status = 201, description = "Registered; its first test and discovery are under way", body = Envelope<DataSource>), CreateErrors))]
+    responses((status = 201, description = "Registered; its first test and discovery are running", body = Envelope<DataSource>), CreateErrors))]
 pub async fn create(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,
@@ -200,7 +200,7 @@ pub async fn create(
     audit::record(&tx, &platform.clock, record).await?;
     tx.publish(Event::DataSourceChanged(row.id)).await?;
     tx.commit().await?;
-    Ok(Reply::created(row.into(), "The data source is registered; its first test is under way."))
+    Ok(Reply::created(row.into(), "The data source was registered; its first test is running."))
 }
 
 /// Everything that can be known without a connection.
@@ -208,7 +208,7 @@ fn check_request(sources: &Sources, request: &CreateDataSourceRequest) -> Result
     let kind: DataSourceType = request
         .kind
         .parse()
-        .map_err(|_| Error::invalid_field("type", "is no kind of data source; see the list in the documentation"))?;
+        .map_err(|_| Error::invalid_field("type", "is not a kind of data source; see the list in the documentation"))?;
     sources.registry.connector(kind).map_err(|error| Error::invalid_field("type", error.to_string()))?;
     let config = SourceConfig {
         host: request.host.clone(),
@@ -242,7 +242,7 @@ pub(crate) fn lies_in_storage(kind: DataSourceType) -> bool {
 /// The SQL name that goes with a name is taken, perhaps by a source that is deleted and can be restored.
 pub(crate) fn name_taken() -> Error {
     Error::new(ErrorCode::Conflict).with_message(
-        "A data source with this name, or one like it, exists already. It may be in another workspace, renamed, or \
+        "A data source with this name, or one like it, already exists. It may be in another workspace, renamed, or \
          deleted: a deleted one keeps its SQL name until it is deleted for good (force=true).",
     )
 }
@@ -257,7 +257,7 @@ pub(crate) async fn check_file(
     path: Option<&str>,
 ) -> Result<()> {
     if !lies_in_storage(kind) {
-        let reason = || format!("must be absent: a source of kind {kind} reads no file in storage");
+        let reason = || format!("must be left out: a source of kind {kind} does not read a file in storage");
         return path.map_or(Ok(()), |_| Err(Error::invalid_field("file_path", reason())));
     }
     let file = sources.storage.find(tenant, path.unwrap_or_default()).await?;
@@ -265,7 +265,7 @@ pub(crate) async fn check_file(
         Some(file) if file.uploaded_by_user_id == caller.user_id => Ok(()),
         _ => Err(Error::invalid_field(
             "file_path",
-            "is no file of yours; upload it first and send the file_path that it answers",
+            "is not one of your files; upload it first and send the file_path of the answer",
         )),
     }
 }
@@ -276,7 +276,7 @@ fn workspace_of(caller: &Caller, access: &Access, wanted: Option<Option<Workspac
     match wanted {
         Some(None) => access.check_organization().map(|()| None),
         Some(wanted) if wanted != current => Err(Error::new(ErrorCode::NotFound)
-            .with_message("There is no such workspace, or your session stands in another one; switch to it first.")),
+            .with_message("There is no such workspace, or your session is in another one; switch to it first.")),
         _ => Ok(current),
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn hold_a_secret(credentials: &Credentials) -> bool {
     [password, api_key, oauth_token, ssh_private_key, ssh_passphrase, connection_string].iter().any(|s| s.is_some())
 }
 
-/// What is sent changes, `null` takes away, the rest stays.
+/// Fields that are sent are changed, `null` removes, and the rest stays.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -110,7 +110,7 @@ pub struct UpdateCredentialsRequest {
     #[garde(inner(inner(length(min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]
     pub role: Option<Option<String>>,
-    /// Try the new ones first, and keep the old ones where they do not work.
+    /// Test the new ones first, and keep the old ones if they do not work.
     #[schema(default = false)]
     pub rotate_credentials: Option<bool>,
 }
@@ -153,7 +153,7 @@ Conflict, ValidationError, UnreadableFile, ConnectionError, QueryTimeout; }
 #[utoipa::path(patch, path = "/api/v1/data-sources/{data_source_id}/credentials", tag = "data_sources",
     request_body = UpdateCredentialsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "Kept, sealed; open connections are dropped", body = Envelope<UpdatedCredentials>), UpdateCredentialsErrors))]
+    responses((status = 200, description = "Stored, encrypted; open connections are dropped", body = Envelope<UpdatedCredentials>), UpdateCredentialsErrors))]
 pub async fn update_credentials(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,
@@ -196,7 +196,7 @@ pub async fn update_credentials(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let answer = UpdatedCredentials { data_source_id: id, credentials_updated_at: now, status: row.status };
-    Ok(Reply::ok(answer, "The credentials are replaced."))
+    Ok(Reply::ok(answer, "The credentials were replaced."))
 }
 
 /// Everything that can be known without a connection.
@@ -232,6 +232,6 @@ async fn try_out(
             Err(Error::invalid_field("credentials", format!("{reason}; the old ones are kept")))
         }
         _ => Err(Error::new(ErrorCode::ConnectionError)
-            .with_message(format!("The new credentials could not be tried, so the old ones are kept: {reason}."))),
+            .with_message(format!("The new credentials could not be tested, so the old ones are kept: {reason}."))),
     }
 }

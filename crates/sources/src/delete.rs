@@ -28,7 +28,8 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Options {
-    /// For good: the row, its credentials and the assignments of policies to it. Takes a softly deleted source too.
+    /// Permanently: the row, its credentials and the assignments of policies to it. Also works for a source that is
+    /// deleted already.
     #[param(default = false)]
     pub force: Option<bool>,
 }
@@ -41,7 +42,7 @@ pub struct DeletedDataSource {
 
 errors! { pub DeleteErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError; }
 
-/// Remove a data source, softly unless forced
+/// Delete a data source, for thirty days or for good
 #[utoipa::path(delete, path = "/api/v1/data-sources/{data_source_id}", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "Deleted; its connections are closed", body = Envelope<DeletedDataSource>), DeleteErrors))]
@@ -84,8 +85,8 @@ pub async fn delete_data_source(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let message = match force {
-        true => "The data source is deleted for good.",
-        false => "The data source is deleted; for thirty days it can be restored.",
+        true => "The data source was deleted for good.",
+        false => "The data source was deleted; it can be restored for thirty days.",
     };
     Ok(Reply::ok(DeletedDataSource { data_source_id: id, deleted_at: now }, message))
 }

@@ -15,10 +15,10 @@ use crate::{Sources, access::Access};
 
 errors! { pub FileUrlErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, DataSourceUnavailable, ValidationError, InternalError; }
 
-/// Make a link to the file behind a data source
+/// Create a link to the file behind a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/file-url", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Lifetime),
-    responses((status = 200, description = "The link; POLICY_DENIED for whoever sees only a part of the source",
+    responses((status = 200, description = "The link; POLICY_DENIED for those who only see part of the source",
         body = Envelope<FileLink>), FileUrlErrors))]
 pub async fn get_file_url(
     State(sources): State<Sources>,
@@ -35,5 +35,5 @@ pub async fn get_file_url(
         path.ok_or_else(|| Error::new(ErrorCode::NotFound).with_message("The data source has no file in storage."))?;
     let wanted = LinkRequest { path, ground: Ground::DataSource(id), expires_seconds: lifetime.expires_seconds };
     let link = sources.storage.link(&caller, &origin, wanted).await?;
-    Ok(Reply::ok(link, "Whoever has this link can download the file."))
+    Ok(Reply::ok(link, "Anyone with this link can download the file."))
 }

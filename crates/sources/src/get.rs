@@ -11,7 +11,7 @@ use crate::{Sources, access::Access, source::DataSource};
 
 errors! { pub GetErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Read one data source with its configuration and its state
+/// Read a data source with its configuration and state
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
     responses((status = 200, description = "The source, without its secrets", body = Envelope<DataSource>), GetErrors))]

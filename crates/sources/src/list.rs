@@ -31,7 +31,7 @@ pub struct Filter {
     /// Part of the name or of the description.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
-    /// Those that are deleted and can be restored, instead of the others.
+    /// Deleted ones that can be restored, instead of the others.
     #[param(default = false)]
     pub deleted: Option<bool>,
     #[param(inline, default = "created_at")]
@@ -53,7 +53,7 @@ pub enum SortBy {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Page through the data sources that one reaches
+/// List the data sources that you can access
 #[utoipa::path(get, path = "/api/v1/data-sources", tag = "data_sources", params(PageQuery, Filter),
     responses((status = 200, description = "The page", body = Envelope<Page<DataSourceListItem>>), ListErrors))]
 pub async fn list(

@@ -23,7 +23,7 @@ errors! { pub RestoreErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound
 /// Restore a deleted data source
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/restore", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "It is back, under the policies that it had; its test is under way", body = Envelope<DataSource>), RestoreErrors))]
+    responses((status = 200, description = "Restored, under the policies that it had; its test is running", body = Envelope<DataSource>), RestoreErrors))]
 pub async fn restore_data_source(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,
@@ -61,5 +61,5 @@ pub async fn restore_data_source(
         .details(serde_json::json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(DataSource::from(row).shown_to(&caller), "The data source is restored."))
+    Ok(Reply::ok(DataSource::from(row).shown_to(&caller), "The data source was restored."))
 }

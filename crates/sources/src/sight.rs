@@ -31,8 +31,8 @@ impl Sources {
             return Ok(());
         }
         Err(Error::new(ErrorCode::PolicyDenied).with_message(
-            "A policy keeps some of what this data source holds from you; somebody who sees all of it changes what it \
-             reads, how it signs in, or deletes it.",
+            "A policy hides part of this data source from you; only someone who sees all of it can change what it \
+             reads or how it signs in, or delete it.",
         ))
     }
 

@@ -119,8 +119,8 @@ impl Model {
     pub fn check_enabled(&self) -> Result<()> {
         let state = match self.status {
             Status::Active | Status::Testing | Status::Failed => return Ok(()),
-            Status::Inactive => "is inactive: somebody switched it off",
-            Status::Maintenance => "is under maintenance: somebody switched it off for a while",
+            Status::Inactive => "is inactive: someone switched it off",
+            Status::Maintenance => "is under maintenance: someone switched it off for a while",
         };
         Err(self.unavailable(state))
     }
@@ -172,7 +172,7 @@ pub(crate) async fn hold_unchanged(tx: &Transaction, read: &Model) -> Result<Mod
     let current = live.one(tx.conn()).await?.ok_or_else(|| not_found(read.id))?;
     if current.updated_at != read.updated_at {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("Somebody else has changed the data source meanwhile; read it and try again."));
+            .with_message("Someone else has changed the data source in the meantime; read it again and retry."));
     }
     Ok(current)
 }
@@ -209,16 +209,16 @@ pub struct DataSourceListItem {
     pub tags: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// For thirty days it can be restored.
+    /// It can be restored for thirty days.
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// A source with all of its configuration but the secrets.
+/// A source with its whole configuration, except the secrets.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DataSource {
     #[serde(flatten)]
     pub item: DataSourceListItem,
-    /// Never shown: it commonly holds a password.
+    /// Never shown: it usually contains a password.
     pub connection_string: Option<String>,
     /// The catalogue under which SQL names the source's tables: `<sql_name>.<schema>.<table>`.
     #[schema(examples("crm"))]
@@ -235,8 +235,8 @@ pub struct DataSource {
     pub failure_reason: Option<String>,
     pub schema_refresh_interval: i32,
     pub credentials_updated_at: Option<DateTime<Utc>>,
-    /// What names tables and columns (`avro_schema`, `endpoints`, `openapi`, `tables`) is for those alone who may change the
-    /// source.
+    /// Settings that name tables and columns (`avro_schema`, `endpoints`, `openapi`, `tables`) are only shown to those
+    /// who may change the source.
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
     pub created_by_user_id: UserId,

@@ -34,9 +34,9 @@ pub struct DataSourceTypeInfo {
     pub required: RequiredFields,
     /// Whether it can be reached through an SSH server.
     pub can_be_tunnelled: bool,
-    /// What is left to the source, for kinds that are available.
+    /// What the source computes itself, for kinds that are available.
     pub abilities: Option<SourceAbilities>,
-    /// What it has been tried with, for kinds that are available.
+    /// What it has been tested with, for kinds that are available.
     pub verification: Option<SourceVerification>,
     /// JSON Schema of the configuration, for kinds that are available; secrets are `writeOnly`.
     #[schema(value_type = Option<Object>)]
@@ -67,7 +67,7 @@ pub struct SourceAbilities {
     pub joins: bool,
 }
 
-/// What a kind of source has been tried with.
+/// What a kind of source has been tested with.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourceVerification {
     /// `itself`, `emulator` (software of others that speaks as it does) or `stand_in` (a server made for the tests, after the
@@ -80,7 +80,7 @@ pub struct SourceVerification {
 
 errors! { pub TypesErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// List every kind of data source, with its form
+/// List all kinds of data sources, with their forms
 #[utoipa::path(get, path = "/api/v1/data-sources/types", tag = "data_sources",
     responses((status = 200, description = "All kinds, available or not", body = Envelope<DataSourceTypes>), TypesErrors))]
 pub async fn list_types(State(sources): State<Sources>, SignedIn(caller): SignedIn) -> Result<Reply<DataSourceTypes>> {

@@ -40,7 +40,7 @@ use crate::{
     table,
 };
 
-/// What is sent changes; `null` takes away what may be absent.
+/// Fields that are sent are changed; `null` removes those that may be absent.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -53,7 +53,7 @@ pub struct UpdateDataSourceRequest {
     #[garde(inner(inner(length(max = 2000))))]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    /// Needs `credentials`, as the others that decide where the connection goes.
+    /// Needs `credentials`, like the other fields that decide where the connection goes.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]
@@ -73,7 +73,7 @@ pub struct UpdateDataSourceRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = Password)]
     pub connection_string: Option<Option<Secret>>,
-    /// The `file_path` that an upload answered.
+    /// The `file_path` from the answer to an upload.
     #[garde(inner(length(min = 1, max = 1000)))]
     pub file_path: Option<String>,
     /// Reach it through the SSH server `ssh_host`, or no longer.
@@ -118,7 +118,7 @@ pub struct UpdateDataSourceRequest {
     pub credentials: Option<Credentials>,
 }
 
-/// What somebody may set the status to; the others are found out.
+/// The statuses that can be set; the others are detected.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = DataSourceSwitch)]
@@ -146,10 +146,10 @@ pub async fn update_data_source(
     let before = sources.find(&access, id).await?;
     let change = Change::of(&sources, &caller, access.tenant(), &before, request).await?;
     if change.fields.is_empty() {
-        return Ok(Reply::ok(before.into(), "The data source was so already."));
+        return Ok(Reply::ok(before.into(), "Nothing had to be changed."));
     }
     let after = change.keep(&sources, &caller, &origin, &before).await?;
-    Ok(Reply::ok(after.into(), "The data source is changed."))
+    Ok(Reply::ok(after.into(), "The data source was changed."))
 }
 
 /// What decides where a connection goes.
@@ -386,7 +386,7 @@ fn fresh(
     if sent.is_none() && string.is_none() {
         return Err(Error::invalid_field(
             "credentials",
-            "are needed again: what is kept was entered for another target and is not sent to this one",
+            "must be entered again: the stored ones were entered for another target and are not sent to this one",
         ));
     }
     let mut fresh = sent.unwrap_or_default();

@@ -63,7 +63,7 @@ fn no_such_file() -> Error {
 }
 
 fn outside() -> Error {
-    Error::new(ErrorCode::Forbidden).with_message("This lies outside your own folder and what is shared with you.")
+    Error::new(ErrorCode::Forbidden).with_message("This is outside your own folder and what is shared with you.")
 }
 
 /// Left there by the router of `objects/…`, which takes what follows the name off it.
@@ -120,7 +120,7 @@ impl Storage {
         match reach {
             Reach::Own => Ok(()),
             Reach::Managed => Err(Error::new(ErrorCode::Forbidden)
-                .with_message("You may see that there is this file, and delete it; what it says is its owner's.")),
+                .with_message("You may see that this file exists, and delete it; only its owner can read it.")),
             Reach::Shared => self.check_whole(reader, file).await,
         }
     }
@@ -130,7 +130,7 @@ impl Storage {
         match self.sight.sees_whole(reader, &file.object_name).await? {
             true => Ok(()),
             false => Err(Error::new(ErrorCode::PolicyDenied).with_message(
-                "A policy keeps some of what this file says from you; ask the data source that reads it instead.",
+                "A policy hides part of this file from you; query the data source that reads it instead.",
             )),
         }
     }

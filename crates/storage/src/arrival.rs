@@ -167,7 +167,7 @@ pub(crate) fn folder_named(field: &str, text: &str) -> Result<String> {
     if folder.len() > 200 || !folder.split('/').all(plain) {
         return Err(Error::invalid_field(
             field,
-            "takes letters, digits, '.', '_' and '-' between slashes, 200 at most",
+            "may have letters, digits, '.', '_' and '-' between slashes, at most 200 characters",
         ));
     }
     Ok(folder.to_owned())

@@ -32,7 +32,7 @@ pub struct StorageBuckets {
 pub struct StorageBucket {
     #[schema(examples("rivergen"))]
     pub name: &'static str,
-    /// One's own folder in it.
+    /// Your own folder in it.
     #[schema(examples("organizations/1/files/7/"))]
     pub user_folder: String,
 }
@@ -42,7 +42,7 @@ errors! {
     pub ObjectsErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError;
 }
 
-/// List the buckets that the object listing takes
+/// List the buckets that can be listed
 #[utoipa::path(get, path = "/api/v1/storage/buckets", tag = "storage",
     responses((status = 200, description = "The one bucket, with the caller's folder", body = Envelope<StorageBuckets>), BucketsErrors))]
 pub async fn buckets(SignedIn(caller): SignedIn) -> Result<Reply<StorageBuckets>> {
@@ -54,19 +54,19 @@ pub async fn buckets(SignedIn(caller): SignedIn) -> Result<Reply<StorageBuckets>
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Listing {
-    /// What the names begin with; inside one's own folder, and all of it without this.
+    /// What the names begin with; inside your own folder, and everything in it without this.
     #[garde(inner(length(max = 600)))]
     #[param(example = "organizations/1/files/7/reports/")]
     pub prefix: Option<String>,
-    /// Without it only what lies right below the prefix, and the folders there.
+    /// Without it, only what is directly below the prefix, and the folders there.
     #[garde(skip)]
     #[param(default = true, example = true)]
     pub recursive: Option<bool>,
-    /// How many objects at most.
+    /// Maximum number of objects.
     #[garde(inner(range(min = 1, max = 1000)))]
     #[param(minimum = 1, maximum = 1000, default = 1000, example = 1000)]
     pub limit: Option<u64>,
-    /// Only names after this one: `next_start_after` of the answer before.
+    /// Only names after this one: `next_start_after` of the previous answer.
     #[garde(inner(length(max = 600)))]
     pub start_after: Option<String>,
 }
@@ -102,7 +102,7 @@ pub struct StorageObject {
 
 /// List the objects below the caller's folder
 ///
-/// In the order of their names, a thousand at a time.
+/// Ordered by name, a thousand at a time.
 #[utoipa::path(get, path = "/api/v1/storage/buckets/{bucket_name}/objects", tag = "storage",
     params(("bucket_name" = String, Path, description = "The bucket", example = "rivergen"), Listing),
     responses((status = 200, description = "The objects", body = Envelope<StorageObjects>), ObjectsErrors))]
@@ -116,7 +116,7 @@ pub async fn objects(
     let user_folder = access::folder_of(tenant, caller.user_id);
     let prefix = wanted.prefix.unwrap_or_else(|| user_folder.clone());
     if bucket != BUCKET || !prefix.starts_with(&user_folder) || prefix.split('/').any(|part| part == "..") {
-        return Err(Error::new(ErrorCode::Forbidden).with_message("This lies outside your own folder."));
+        return Err(Error::new(ErrorCode::Forbidden).with_message("This is outside your own folder."));
     }
     let limit = wanted.limit.unwrap_or(MOST);
     // Index: storage_files(object_name), unique; or by the owner, whichever is fewer.

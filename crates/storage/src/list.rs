@@ -27,9 +27,9 @@ pub struct Filter {
     /// Whose.
     #[param(inline, default = "own")]
     pub scope: Option<Scope>,
-    /// Of these those that one person owns.
+    /// Only those that this person owns.
     pub uploaded_by_user_id: Option<UserId>,
-    /// A part of the name, whatever its case.
+    /// A part of the name, ignoring case.
     #[garde(inner(length(max = 255)))]
     #[param(example = "orders")]
     pub search: Option<String>,
@@ -66,7 +66,7 @@ pub struct StorageFile {
     pub uploaded_at: DateTime<Utc>,
     /// Made on demand by the operation for links, never by a listing.
     pub presigned_url: Option<String>,
-    /// The data source that reads it; the oldest of those that the caller may see, where there are several.
+    /// The data source that reads it; the oldest of those that the caller may see, if there are several.
     pub data_source_id: Option<DataSourceId>,
     pub workspace_id: Option<WorkspaceId>,
     pub uploaded_by_user_id: UserId,
@@ -89,7 +89,7 @@ pub struct StoragePagination {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through files: one's own, shared ones, or all
+/// List files: your own, shared ones, or all
 #[utoipa::path(get, path = "/api/v1/storage/files", tag = "storage", params(PageQuery, Filter),
     responses((status = 200, description = "Newest first", body = Envelope<StorageFiles>), ListErrors))]
 pub async fn list(

@@ -61,11 +61,11 @@ pub struct StorageUsage {
     pub own_file_count: i64,
 }
 
-/// What the files of one person take.
+/// The storage that one person's files take.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonUsage {
     pub user_id: UserId,
-    /// Whether the person is an active member still.
+    /// Whether the person is still an active member.
     pub is_member: bool,
     #[schema(examples(1024000))]
     pub used_bytes: i64,
@@ -78,7 +78,7 @@ errors! {
     pub PeopleErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError;
 }
 
-/// Read what the organization's files may take
+/// Read the organization's storage quota
 #[utoipa::path(get, path = "/api/v1/storage/quota", tag = "storage",
     responses((status = 200, description = "The limit", body = Envelope<StorageQuota>), QuotaErrors))]
 pub async fn quota(State(storage): State<Storage>, SignedIn(caller): SignedIn) -> Result<Reply<StorageQuota>> {
@@ -87,7 +87,7 @@ pub async fn quota(State(storage): State<Storage>, SignedIn(caller): SignedIn) -
     Ok(Reply::ok(StorageQuota::of(storage.limit(&usage)), "What the organization's files may take."))
 }
 
-/// Read what the organization's files take, and what they may
+/// Read the organization's storage usage and quota
 #[utoipa::path(get, path = "/api/v1/storage/usage", tag = "storage",
     responses((status = 200, description = "Both, and the caller's part", body = Envelope<StorageUsage>), QuotaErrors))]
 pub async fn usage(State(storage): State<Storage>, SignedIn(caller): SignedIn) -> Result<Reply<StorageUsage>> {
@@ -113,11 +113,11 @@ pub async fn usage(State(storage): State<Storage>, SignedIn(caller): SignedIn) -
     Ok(Reply::ok(shown, "What the organization's files take."))
 }
 
-/// List what the files of each person take
+/// List the storage usage of each person
 ///
-/// With `storage.manage`; people who left too, whose files stay until somebody deletes them or takes them over.
+/// With `storage.manage`; including people who left, whose files stay until someone deletes them or takes them over.
 #[utoipa::path(get, path = "/api/v1/storage/usage/people", tag = "storage", params(PageQuery),
-    responses((status = 200, description = "Who takes the most first", body = Envelope<Page<PersonUsage>>), PeopleErrors))]
+    responses((status = 200, description = "Those who use the most first", body = Envelope<Page<PersonUsage>>), PeopleErrors))]
 pub async fn people(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

@@ -25,7 +25,7 @@ use crate::{
 #[derive(ToSchema)]
 #[allow(dead_code)]
 pub struct UploadForm {
-    /// A folder inside one's own: `reports/2026`. Send it before the file.
+    /// A folder inside your own: `reports/2026`. Send it before the file.
     #[schema(example = "reports/2026")]
     path: Option<String>,
     /// `data_source` (the default), `profile_image` or `general`. Send it before the file.
@@ -41,7 +41,7 @@ const STEP: i64 = 8 * 1024 * 1024;
 
 errors! { pub UploadErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, RequestEntityTooLarge, UnsupportedMediaType, ValidationError, InternalError; }
 
-/// Upload one file as a form
+/// Upload a file as a form
 #[utoipa::path(post, path = "/api/v1/storage/upload", tag = "storage",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "Stored", body = Envelope<Uploaded>), UploadErrors))]
@@ -184,7 +184,7 @@ impl Arrival<'_> {
         // Whatever becomes of this, its bytes may be a stored file's from here on.
         arriving.is_over = true;
         tx.commit().await?;
-        Ok(Reply::created(stored.into(), "The file is stored."))
+        Ok(Reply::created(stored.into(), "The file was stored."))
     }
 }
 
@@ -235,12 +235,12 @@ impl Drop for Arriving {
 }
 
 fn wrong_order() -> Error {
-    Error::invalid_field("form", "takes the parts path, file_category and file, in this order, and no others")
+    Error::invalid_field("form", "accepts the parts path, file_category and file, in this order, and no others")
 }
 
 fn cut_off(error: axum::extract::multipart::MultipartError) -> Error {
     if error.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-        Error::new(ErrorCode::RequestEntityTooLarge).with_message("The upload is larger than this server takes.")
+        Error::new(ErrorCode::RequestEntityTooLarge).with_message("The upload is larger than this server accepts.")
     } else {
         Error::new(ErrorCode::InvalidRequest).with_message("The form is broken or was cut off.").with_source(error)
     }

@@ -37,7 +37,7 @@ pub async fn mark_interrupted(platform: &Platform) -> Result<u64> {
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorCode::InternalError).with_message("The server was stopped while this ran.")
+    Error::new(ErrorCode::InternalError).with_message("The server was stopped while this was running.")
 }
 
 struct Abandon(Platform);

@@ -108,7 +108,7 @@ impl PublicWorkspace {
     }
 }
 
-/// A role that somebody was given.
+/// A role that someone was given.
 #[derive(Debug, Clone)]
 pub struct HeldRole {
     pub assignment: assignment::Model,

@@ -232,7 +232,7 @@ async fn password_reset_host_header_poisoning(server: &Server) {
         .header("x-forwarded-host", "evil.example")
         .header("forwarded", "host=evil.example");
     client.send(request.json(&json!({"email": viewer.email}))).await.ok();
-    let mail = server.mailbox().titled(&viewer.email, "Set another password").await;
+    let mail = server.mailbox().titled(&viewer.email, "Set a new password").await;
     assert!(!mail.text.contains("evil.example"), "{}", mail.text);
     assert!(mail.links().iter().all(|link| link.starts_with(server.url())), "{}", mail.text);
 }

@@ -182,7 +182,7 @@ async fn a_token_is_shown_once_and_kept_as_a_hash(server: &Server) {
     assert!(token.starts_with("pat_") && token.len() > 40);
     let rows = format!("{:?}", server.rows("SELECT * FROM personal_access_tokens").await);
     assert!(!rows.contains(token) && rows.contains(&token[..10]));
-    server.mailbox().titled(&viewer.email, "token was made").await;
+    server.mailbox().titled(&viewer.email, "token was created").await;
     // One letter off is refused without a look into the database.
     let mut wrong = token.to_owned();
     wrong.replace_range(20..21, if &token[20..21] == "a" { "b" } else { "a" });

@@ -88,7 +88,7 @@ impl Authorization {
 
 fn sensitive(value: &str, field: &'static str) -> Result<HeaderValue, FieldError> {
     let mut value =
-        HeaderValue::from_str(value).map_err(|_| FieldError::new(field, "has characters that no header takes"))?;
+        HeaderValue::from_str(value).map_err(|_| FieldError::new(field, "has characters that headers cannot have"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -19,12 +19,12 @@ pub(crate) use authorization::Authorization;
 fn base(credentials: &Credentials) -> Result<Url, FieldError> {
     let wrong = |reason: &str| FieldError::new("connection_string", reason);
     let text = credentials.connection_string.as_ref().map(|text| text.expose().trim()).unwrap_or_default();
-    let url = Url::parse(text).map_err(|_| wrong("must be an address like https://api.example.com/v1"))?;
+    let url = Url::parse(text).map_err(|_| wrong("must be an address such as https://api.example.com/v1"))?;
     if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("must be an address like https://api.example.com/v1"));
+        return Err(wrong("must be an address such as https://api.example.com/v1"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("must hold no credentials, query or fragment; give those in their own fields"));
+        return Err(wrong("must not contain credentials, a query or a fragment; give those in their own fields"));
     }
     Ok(url)
 }
@@ -43,7 +43,7 @@ fn form(metadata: Value, credentials: &[&str]) -> Value {
         "password": form::secret("Password")
     });
     let mut properties = json!({
-        "api_key_in": {"type": "string", "title": "API key goes into", "enum": ["header", "query", "bearer"], "default": "header"},
+        "api_key_in": {"type": "string", "title": "Send the API key in", "enum": ["header", "query", "bearer"], "default": "header"},
         "api_key_name": {"type": "string", "title": "Name of the header or parameter", "default": "X-API-Key"},
         "ssl_root_certificate": form::root_certificate()
     });

@@ -157,11 +157,15 @@ fn validate(config: &SourceConfig, credentials: &Credentials, service: Service) 
 fn region(config: &SourceConfig) -> Result<String, FieldError> {
     let region = config.metadata_text("region").unwrap_or_default();
     let plain = !region.is_empty() && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if plain { Ok(region.to_owned()) } else { Err(FieldError::new("metadata.region", "must be like eu-central-1")) }
+    if plain {
+        Ok(region.to_owned())
+    } else {
+        Err(FieldError::new("metadata.region", "must be a region such as eu-central-1"))
+    }
 }
 
 fn endpoint(config: &SourceConfig, service: Service, region: &str) -> Result<Url, FieldError> {
-    let wrong = || FieldError::new("metadata.endpoint", "must be an address like https://vpce-1.example.com");
+    let wrong = || FieldError::new("metadata.endpoint", "must be an address such as https://vpce-1.example.com");
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     let usual = format!("https://{}.{region}.{domain}/", service.name);
     let url = Url::parse(config.metadata_text("endpoint").unwrap_or(&usual)).map_err(|_| wrong())?;
@@ -183,7 +187,7 @@ fn keys(credentials: &Credentials) -> Result<Keys, FieldError> {
         [("credentials.username", Some(id.as_str())), ("credentials.oauth_token", token.map(|t| t.expose()))]
     {
         if text.is_some_and(|text| !ascii(text)) {
-            return Err(FieldError::new(field, "has characters that no key of AWS has"));
+            return Err(FieldError::new(field, "has characters that AWS keys cannot have"));
         }
     }
     Ok(Keys::from_keys(id, secret, token.map(|token| token.expose().to_owned())))
@@ -193,7 +197,7 @@ fn keys(credentials: &Credentials) -> Result<Keys, FieldError> {
 fn form(title: &str, metadata: Json, required: &[&str]) -> Json {
     let mut properties = json!({
         "region": form::text("Region"),
-        "endpoint": {"type": "string", "title": "Endpoint", "description": "The region's where absent.", "format": "uri"}
+        "endpoint": {"type": "string", "title": "Endpoint", "description": "The region's own if left empty.", "format": "uri"}
     });
     if let (Some(all), Json::Object(own)) = (properties.as_object_mut(), metadata) {
         all.extend(own);

@@ -42,10 +42,10 @@ impl Connector for Bigquery {
                 "database_name": form::text("Project"),
                 "schema_name": form::described(
                     form::text("Dataset"),
-                    "Only tables of this dataset; all datasets where empty."
+                    "Only tables of this dataset; all datasets if left empty."
                 ),
-                "host": {"type": "string", "title": "Endpoint", "default": "bigquery.googleapis.com", "description": "Another one for private access."},
-                "connection_pool_size": form::pool_size("Jobs at once at most"),
+                "host": {"type": "string", "title": "Endpoint", "default": "bigquery.googleapis.com", "description": "Change it for private access."},
+                "connection_pool_size": form::pool_size("Maximum jobs at once"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": {

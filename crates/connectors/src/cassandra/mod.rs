@@ -58,11 +58,11 @@ impl Connector for Cassandra {
                 "database_name": form::text("Keyspace"),
                 "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
-                    "datacenter": form::text("Data centre that is asked first"),
+                    "datacenter": form::text("Preferred data centre"),
                     "sslmode": form::tls(),
                     "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_pool_size": form::pool_size("Connections to each node"),
+                "connection_pool_size": form::pool_size("Connections per node"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query")
             },

@@ -40,10 +40,10 @@ impl Connector for Clickhouse {
             "type": "object",
             "properties": {
                 "host": form::text("Host"),
-                "port": {"type": "integer", "title": "HTTP port", "default": 8123, "minimum": 1, "maximum": 65535, "description": "Commonly 8443 with TLS and 8123 without."},
+                "port": {"type": "integer", "title": "HTTP port", "default": 8123, "minimum": 1, "maximum": 65535, "description": "Usually 8443 with TLS and 8123 without."},
                 "database_name": form::text("Database"),
                 "connection_string": form::connection_string("https://user:password@host:port/database"),
-                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_pool_size": form::pool_size("Maximum statements at once"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": form::user_and_password(),

@@ -88,7 +88,7 @@ impl Settings {
         let mode = if plain { "disable" } else { "verify-full" };
         config.metadata.insert("sslmode".to_owned(), mode.into());
         let decoded = |text: &str| {
-            let text = percent_decoded(text).ok_or_else(|| wrong("holds text that is not UTF-8"))?;
+            let text = percent_decoded(text).ok_or_else(|| wrong("contains text that is not UTF-8"))?;
             (!text.is_empty()).then_some(text).ok_or_else(shape)
         };
         Ok(Self {

@@ -44,9 +44,9 @@ impl Connector for Databricks {
                     "dbc-….cloud.databricks.com, adb-….azuredatabricks.net"
                 ),
                 "port": form::port(self.kind()),
-                "database_name": form::described(form::text("Catalogue"), "The warehouse's default where empty."),
+                "database_name": form::described(form::text("Catalogue"), "The warehouse's default if left empty."),
                 "schema_name": form::schema(),
-                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_pool_size": form::pool_size("Maximum statements at once"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": {
@@ -55,7 +55,7 @@ impl Connector for Databricks {
                         "warehouse": form::text("Warehouse ID"),
                         "api_key": form::described(
                             form::secret("Access token"),
-                            "Of a person or, better, of a service principal."
+                            "Of a person or, preferably, a service principal."
                         )
                     },
                     "required": ["warehouse", "api_key"]

@@ -19,7 +19,11 @@ const HEADS: [u64; 3] = [64 * 1024, 1024 * 1024, 16 * 1024 * 1024];
 pub(crate) async fn layout(files: &Arc<dyn ObjectStore>, meta: &ObjectMeta) -> Result<Layout, ConnectorError> {
     let path = &meta.location;
     if meta.size > LARGEST_FILE {
-        return Err(unreadable(path, "an Avro file may have 512 MiB; write it as several files, or as Parquet", None));
+        return Err(unreadable(
+            path,
+            "an Avro file may have at most 512 MiB; write it as several files, or as Parquet",
+            None,
+        ));
     }
     let mut failure = None;
     for length in HEADS.map(|length| length.min(meta.size)) {

@@ -154,7 +154,7 @@ impl Seen {
         });
         match merged {
             Ok(schema) => self.schema = Some(schema),
-            Err(_) => self.problem = Some(("its objects differ too much to be one table".into(), None)),
+            Err(_) => self.problem = Some(("its objects differ too much to form one table".into(), None)),
         }
     }
 

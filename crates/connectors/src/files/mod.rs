@@ -75,13 +75,13 @@ impl Connector for File {
 
     fn form(&self) -> Value {
         let mut metadata = json!({
-            "table": {"type": "string", "title": "Table name", "description": "Made from the file's name where empty."}
+            "table": {"type": "string", "title": "Table name", "description": "Taken from the file's name if left empty."}
         });
         if matches!(self.kind, DataSourceType::Csv | DataSourceType::Tsv) {
-            metadata["has_header"] = json!({"type": "boolean", "title": "First line names the columns", "description": "Found out where absent."});
+            metadata["has_header"] = json!({"type": "boolean", "title": "First line has the column names", "description": "Detected automatically if left empty."});
         }
         if self.kind == DataSourceType::Csv {
-            metadata["delimiter"] = json!({"type": "string", "title": "Delimiter", "minLength": 1, "maxLength": 1, "description": "Found out where absent."});
+            metadata["delimiter"] = json!({"type": "string", "title": "Delimiter", "minLength": 1, "maxLength": 1, "description": "Detected automatically if left empty."});
         }
         json!({
             "type": "object",

@@ -26,11 +26,11 @@ pub(super) struct AvroSchema {
 impl AvroSchema {
     /// Of its text, which is the last, and of those that it refers to.
     pub fn parse(texts: &[String]) -> Result<Self, &'static str> {
-        let (own, others) = texts.split_last().ok_or("is no schema of Avro")?;
-        let parsed = Schema::parse_str_with_list(own, others).map_err(|_| "is no schema of Avro")?;
+        let (own, others) = texts.split_last().ok_or("is not an Avro schema")?;
+        let parsed = Schema::parse_str_with_list(own, others).map_err(|_| "is not an Avro schema")?;
         let schemas: Vec<Schema> = parsed.1.into_iter().chain([parsed.0]).collect();
         let schema = Self { schemas: schemas.into() };
-        let reader = schema.reader().map_err(|_| "refers to a schema that is not there")?;
+        let reader = schema.reader().map_err(|_| "refers to a schema that does not exist")?;
         // A few bytes could be a value that takes all of the stack, or of the memory.
         reader.measure(reader.schema, None, &mut Open::default())?;
         drop(reader);
@@ -110,12 +110,12 @@ impl<'s> AvroReader<'s> {
     /// are made of few bytes.
     fn measure(&self, schema: &Schema, namespace: NamespaceRef<'_>, open: &mut Open) -> Result<Measure, &'static str> {
         if open.depth >= DEEPEST {
-            return Err("nests too deep");
+            return Err("is nested too deeply");
         }
         open.depth += 1;
         let measure = match schema {
             Schema::Ref { name } => match self.named(name, namespace) {
-                Some((name, _)) if open.records.contains(&name) => Err("holds itself, which cannot be read"),
+                Some((name, _)) if open.records.contains(&name) => Err("contains itself, which cannot be read"),
                 Some((name, schema)) => match open.known.get(&name) {
                     Some(known) => Ok(*known),
                     None => self.measure(schema, name.namespace(), open),

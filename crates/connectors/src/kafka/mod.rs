@@ -74,8 +74,8 @@ impl Connector for Kafka {
         metadata["sslmode"] = form::tls();
         metadata["ssl_root_certificate"] = form::root_certificate();
         metadata["schema_registry"] = json!({"type": "string", "title": "Schema registry", "format": "uri"});
-        metadata["schema_registry_user"] = form::text("User of the schema registry");
-        metadata["avro_schema"] = json!({"type": "string", "title": "Schema of the values (Avro)", "description": "Of values in Avro that no schema registry describes."});
+        metadata["schema_registry_user"] = form::text("User name for the schema registry");
+        metadata["avro_schema"] = json!({"type": "string", "title": "Schema of the values (Avro)", "description": "For values in Avro that no schema registry describes."});
         json!({
             "type": "object",
             "properties": {
@@ -84,7 +84,7 @@ impl Connector for Kafka {
                 "credentials": {"type": "object", "properties": {
                     "username": form::text("User"),
                     "password": form::secret("Password"),
-                    "api_key": form::secret("Password of the schema registry")
+                    "api_key": form::secret("Password for the schema registry")
                 }},
                 "metadata": {"type": "object", "properties": metadata, "required": ["topic"]},
                 "connection_timeout": form::connection_timeout(),

@@ -159,5 +159,5 @@ fn unreadable(expected: &str) -> ConnectorError {
 
 /// The schema was discovered under other settings.
 fn gone(setting: &str) -> ConnectorError {
-    ConnectorError::Unsupported(format!("{setting} is not given any more; discover the schema again"))
+    ConnectorError::Unsupported(format!("{setting} is no longer set; discover the schema again"))
 }

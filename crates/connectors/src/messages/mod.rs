@@ -53,8 +53,8 @@ impl Window {
 
     pub fn form() -> Json {
         json!({
-            "window_minutes": {"type": "integer", "title": "Minutes that are read", "description": "All that is kept where absent.", "minimum": 1},
-            "window_messages": {"type": "integer", "title": "Last messages of each partition", "default": 10_000, "minimum": 1}
+            "window_minutes": {"type": "integer", "title": "Minutes to read", "description": "Everything that is kept, if left empty.", "minimum": 1},
+            "window_messages": {"type": "integer", "title": "Latest messages of each partition", "default": 10_000, "minimum": 1}
         })
     }
 }

@@ -59,14 +59,14 @@ impl Connector for Mongodb {
                 "host": form::text("Host"),
                 "port": form::port(self.kind()),
                 "database_name": form::text("Database"),
-                "connection_string": {"type": "string", "title": "Connection string", "description": "mongodb:// or mongodb+srv://, with the database in its path; instead of the fields.", "writeOnly": true},
+                "connection_string": {"type": "string", "title": "Connection string", "description": "mongodb:// or mongodb+srv://, with the database in its path; replaces the other fields.", "writeOnly": true},
                 "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
-                    "auth_source": {"type": "string", "title": "Database of the user", "default": "admin"},
+                    "auth_source": {"type": "string", "title": "Authentication database", "default": "admin"},
                     "sslmode": form::tls(),
                     "ssl_root_certificate": form::root_certificate()
                 }},
-                "connection_pool_size": form::pool_size("Connections at once"),
+                "connection_pool_size": form::pool_size("Maximum connections"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query")
             },

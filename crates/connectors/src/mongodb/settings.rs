@@ -33,7 +33,7 @@ impl Settings {
         let field = if given.is_some() { "connection_string" } else { "host" };
         let wrong = |reason: &str| FieldError::new(field, reason);
         let parsed =
-            ConnectionString::parse(string.expose()).map_err(|_| wrong("is no connection string of MongoDB"))?;
+            ConnectionString::parse(string.expose()).map_err(|_| wrong("is not a MongoDB connection string"))?;
         let tcp = match &parsed.host_info {
             HostInfo::HostIdentifiers(hosts) => {
                 !hosts.is_empty()

@@ -51,7 +51,7 @@ fn read_ado(settings: &mut ServerSettings, string: &str) -> Result<(), &'static 
     let (host, port) = server.split_once(',').map_or((server, None), |(host, port)| (host, Some(port)));
     settings.host = host.trim().to_owned();
     if let Some(port) = port {
-        settings.port = port.trim().parse().map_err(|_| "names a port that is none")?;
+        settings.port = port.trim().parse().map_err(|_| "has a port that is not valid")?;
     }
     read_properties(settings, &pairs)
 }
@@ -91,7 +91,7 @@ fn read_properties(settings: &mut ServerSettings, pairs: &HashMap<String, String
         Some("strict") => return Err("asks for TDS 8 (Encrypt=Strict), which is not supported; Mandatory is"),
         None | Some("true" | "yes" | "mandatory") if trusting => Tls::Require,
         None | Some("true" | "yes" | "mandatory") => Tls::VerifyFull,
-        Some(_) => return Err("has an Encrypt that is not known"),
+        Some(_) => return Err("has an unknown Encrypt"),
     };
     Ok(())
 }
@@ -102,7 +102,7 @@ fn is_true(value: &str) -> bool {
 
 fn read_url(settings: &mut ServerSettings, string: &str) -> Result<(), &'static str> {
     let url = Url::parse(string).map_err(|_| SHAPE)?;
-    let plain = |text: &str| percent_decoded(text).ok_or("holds text that is not UTF-8");
+    let plain = |text: &str| percent_decoded(text).ok_or("contains text that is not UTF-8");
     // An IPv6 address stands in brackets.
     settings.host = url.host_str().ok_or(SHAPE)?.trim_start_matches('[').trim_end_matches(']').to_owned();
     settings.port = url.port().unwrap_or(1433);
@@ -113,7 +113,7 @@ fn read_url(settings: &mut ServerSettings, string: &str) -> Result<(), &'static 
     }
     for (name, value) in url.query_pairs() {
         if name == "sslmode" {
-            settings.tls = Tls::parse(&value).ok_or("names a mode of TLS that is not known")?;
+            settings.tls = Tls::parse(&value).ok_or("has an unknown mode of TLS")?;
         }
     }
     Ok(())

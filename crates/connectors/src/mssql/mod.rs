@@ -84,7 +84,7 @@ impl Connector for Mssql {
                 "port": form::port(self.kind()),
                 "database_name": form::text("Database"),
                 "schema_name": form::schema(),
-                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_pool_size": form::pool_size("Maximum connections"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": form::user_and_password(),

@@ -22,7 +22,7 @@ fn read_string(settings: &mut ServerSettings, string: &str) -> Result<(), &'stat
     if !matches!(url.scheme(), "mysql" | "mariadb") {
         return Err(SHAPE);
     }
-    let plain = |text: &str| percent_decoded(text).ok_or("holds text that is not UTF-8");
+    let plain = |text: &str| percent_decoded(text).ok_or("contains text that is not UTF-8");
     // An IPv6 address stands in brackets.
     settings.host = url.host_str().ok_or(SHAPE)?.trim_start_matches('[').trim_end_matches(']').to_owned();
     settings.port = url.port().unwrap_or(3306);
@@ -41,7 +41,7 @@ fn read_string(settings: &mut ServerSettings, string: &str) -> Result<(), &'stat
                 "verify-identity" => Some(Tls::VerifyFull),
                 name => mode(name),
             };
-            settings.tls = found.ok_or("names a mode of TLS that is not known")?;
+            settings.tls = found.ok_or("has an unknown mode of TLS")?;
         }
     }
     Ok(())

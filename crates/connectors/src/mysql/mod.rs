@@ -54,7 +54,7 @@ impl Connector for Mysql {
                 "port": form::port(self.kind()),
                 "database_name": form::text("Database"),
                 "connection_string": form::connection_string("mysql://user:password@host:port/database?sslmode=…"),
-                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_pool_size": form::pool_size("Maximum connections"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": form::user_and_password(),

@@ -65,7 +65,7 @@ impl Connector for Neo4j {
                     "password": form::secret("Password")
                 }, "required": ["username", "password"]},
                 "metadata": {"type": "object", "properties": {
-                    "http_port": {"type": "integer", "title": "Port of the HTTP API", "description": "7473 where absent, 7474 without TLS."},
+                    "http_port": {"type": "integer", "title": "Port of the HTTP API", "description": "7473 if left empty, or 7474 without TLS."},
                     "sslmode": form::tls(),
                     "ssl_root_certificate": form::root_certificate()
                 }},

@@ -162,10 +162,10 @@ fn meaning(error: cloud::Error, path: &str, limit: Duration) -> ConnectorError {
         Some(Transport::Broken) => ConnectorError::Unreachable { cause: Some(error.into()) },
         Some(Transport::Refused(Refused::Missing)) => ConnectorError::NotFound { what },
         Some(Transport::Refused(Refused::Elsewhere)) => {
-            advice("the store is at another address; check metadata.region and metadata.endpoint")
+            advice("the store is at a different address; check metadata.region and metadata.endpoint")
         }
         Some(Transport::Refused(Refused::Unsuitable)) => {
-            advice("the store does not take the request; check region, endpoint, name and credentials")
+            advice("the store did not accept the request; check region, endpoint, name and credentials")
         }
         Some(Transport::Refused(Refused::Denied)) => ConnectorError::AuthenticationFailed { cause: Some(error.into()) },
         None if denied => ConnectorError::AuthenticationFailed { cause: Some(error.into()) },

@@ -137,8 +137,8 @@ impl FolderTable {
 
 /// A file in a folder whose name is not of the type that the others had.
 fn changed(path: &Path) -> ConnectorError {
-    let reason = "it lies in a partition whose value is of another type than those that were discovered; discover \
-                  the schema again";
+    let reason = "it is in a partition whose value has a different type than those that were discovered; discover the \
+                  schema again";
     unreadable(path, reason, None)
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn of(
     let named = |field: &&Arc<Field>| !partitions.iter().any(|(name, _)| name == field.name());
     let fields: Fields = schema.fields().iter().filter(named).cloned().collect();
     if matches!(reading, Reading::Csv { .. }) && fields.len() < schema.fields().len() {
-        return Err(unreadable(&root, "its files have a column that is called like a partition", None));
+        return Err(unreadable(&root, "its files have a column with the same name as a partition", None));
     }
     Ok(TableLayout { schema: Arc::new(Schema::new(fields)), reading, partitions, rows })
 }
@@ -126,8 +126,8 @@ fn reading(layouts: &[(Path, Layout)]) -> Result<Reading, ConnectorError> {
         if !fits {
             let first = first_path.filename().unwrap_or_default();
             let reason = format!(
-                "it is written otherwise than {first} (delimiter, header line, or one array against lines); \
-                 put it into a folder of its own"
+                "it is written differently from {first} (delimiter, header line, or one array instead of lines); put \
+                 it into a folder of its own"
             );
             return Err(unreadable(path, reason, None));
         }

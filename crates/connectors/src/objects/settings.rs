@@ -88,7 +88,7 @@ fn parse(config: &SourceConfig, credentials: &Credentials) -> Result<Settings, F
             let minio = kind == DataSourceType::Minio;
             let region = config.metadata_text("region").unwrap_or("us-east-1").to_owned();
             if !region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return Err(FieldError::new("metadata.region", "must be a region's name, like eu-central-1"));
+                return Err(FieldError::new("metadata.region", "must be a region's name, such as eu-central-1"));
             }
             let endpoint = if minio { Some(base_url(config)?) } else { endpoint };
             // A name with dots has no certificate.
@@ -149,17 +149,17 @@ pub(super) fn form(kind: DataSourceType) -> Value {
     let text = |title: &str, description: &str| json!({"type": "string", "title": title, "description": description});
     let secret = |title: &str, description: &str| json!({"type": "string", "title": title, "description": description, "writeOnly": true, "format": "password"});
     let mut metadata = json!({
-        "prefix": text("Folder", "Only what lies below it is seen."),
-        "table": text("Table name", "Makes one table of the files that lie right in the folder."),
-        "ssl_root_certificate": text("Root certificate", "PEM; replaces the system's."),
-        "delimiter": {"type": "string", "title": "Delimiter of CSV files", "minLength": 1, "maxLength": 1, "description": "Found out where absent."},
-        "has_header": {"type": "boolean", "title": "First line of CSV files names the columns", "description": "Found out where absent."},
+        "prefix": text("Folder", "Only files below it are read."),
+        "table": text("Table name", "Makes one table of the files directly in the folder."),
+        "ssl_root_certificate": text("Root certificate", "PEM; replaces the system's certificates."),
+        "delimiter": {"type": "string", "title": "Delimiter of CSV files", "minLength": 1, "maxLength": 1, "description": "Detected automatically if left empty."},
+        "has_header": {"type": "boolean", "title": "First line of CSV files has the column names", "description": "Detected automatically if left empty."},
     });
     let mut properties = json!({});
     let (credentials, mut required, must);
     let bucket = text("Bucket", "");
     let endpoint =
-        |example: &str| text("Endpoint", &format!("Of a store other than the provider's own, like {example}."));
+        |example: &str| text("Endpoint", &format!("For a store other than the provider's own, such as {example}."));
     match kind {
         DataSourceType::Gcs => {
             metadata["bucket"] = bucket;
@@ -179,11 +179,11 @@ pub(super) fn form(kind: DataSourceType) -> Value {
         _ => {
             metadata["bucket"] = bucket;
             metadata["region"] = text("Region", "");
-            metadata["path_style"] = json!({"type": "boolean", "title": "Bucket in the path", "description": "Instead of in the host's name; so by default where there is an endpoint."});
+            metadata["path_style"] = json!({"type": "boolean", "title": "Bucket in the path", "description": "Instead of in the host name; the default if there is an endpoint."});
             credentials = json!({
                 "username": text("Access key ID", ""),
                 "password": secret("Secret access key", ""),
-                "oauth_token": secret("Session token", "Of temporary credentials."),
+                "oauth_token": secret("Session token", "For temporary credentials."),
             });
             (required, must) = (vec!["metadata", "credentials"], ["bucket", "region"].as_slice());
             if kind == DataSourceType::Minio {

@@ -113,7 +113,7 @@ fn read_description(settings: &mut ServerSettings, description: &str) -> Result<
     Ok(())
 }
 
-const NO_PORT: &str = "names a port that is none";
+const NO_PORT: &str = "has a port that is not valid";
 
 /// `tcps://host:port/service`, or with an SID behind a colon.
 fn read_place(settings: &mut ServerSettings, place: &str) -> Result<(), &'static str> {
@@ -146,7 +146,7 @@ fn read_place(settings: &mut ServerSettings, place: &str) -> Result<(), &'static
 
 fn read_url(settings: &mut ServerSettings, string: &str) -> Result<(), &'static str> {
     let url = Url::parse(string).map_err(|_| SHAPE)?;
-    let plain = |text: &str| percent_decoded(text).ok_or("holds text that is not UTF-8");
+    let plain = |text: &str| percent_decoded(text).ok_or("contains text that is not UTF-8");
     // An IPv6 address stands in brackets.
     settings.host = url.host_str().ok_or(SHAPE)?.trim_start_matches('[').trim_end_matches(']').to_owned();
     settings.port = url.port().unwrap_or(1521);
@@ -159,7 +159,7 @@ fn read_url(settings: &mut ServerSettings, string: &str) -> Result<(), &'static 
         match &*name {
             "sslmode" => {
                 let mode = Tls::parse(&value).filter(|_| MODES.contains(&&*value));
-                settings.tls = mode.ok_or("names a mode of TLS that is not known")?;
+                settings.tls = mode.ok_or("has an unknown mode of TLS")?;
             }
             "service_name" | "sid" => settings.database = value.into_owned(),
             _ => {}

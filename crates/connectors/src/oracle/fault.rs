@@ -76,8 +76,8 @@ impl From<Fault> for ConnectorError {
 }
 
 /// What Oracle calls it is negotiated before TLS's place in the protocol, and only by Oracle's own libraries.
-pub(super) const NATIVE_ENCRYPTION: &str = "the server demands Oracle's native network encryption, which is not \
-    supported; let it take TLS (TCPS) instead, and set metadata.sslmode";
+pub(super) const NATIVE_ENCRYPTION: &str = "the server requires Oracle's native network encryption, which is not \
+                                            supported; have it use TLS (TCPS) instead, and set metadata.sslmode";
 
 #[cfg(test)]
 mod tests {

@@ -39,8 +39,8 @@ impl Answer {
         let (verifier, kind) = challenge.get("AUTH_VFR_DATA").ok_or(UNREADABLE)?;
         if *kind != VERIFIER_OF_12C {
             return Err(Fault::Unsupported(
-                "the server keeps the user's password in a form older than Oracle 12c's, which is not supported; set the \
-                 password again where SQLNET.ALLOWED_LOGON_VERSION_SERVER is 12a",
+                "the server keeps the user's password in a form older than Oracle 12c's, which is not supported; set \
+                 the password again while SQLNET.ALLOWED_LOGON_VERSION_SERVER is 12a",
             ));
         }
         let verifier = hex::decode(verifier).map_err(|_| UNREADABLE)?;

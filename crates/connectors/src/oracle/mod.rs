@@ -56,20 +56,20 @@ impl Connector for Oracle {
                 "database_name": form::described(form::text("Service name"), "Or the SID."),
                 "schema_name": form::described(
                     form::text("Schema"),
-                    "Only tables of this user, in capital letters as a rule; those of all users where empty."
+                    "Only tables of this user, usually in capital letters; those of all users if left empty."
                 ),
                 "connection_string": form::connection_string("user/password@host:port/service"),
-                "connection_pool_size": form::pool_size("Connections at most"),
+                "connection_pool_size": form::pool_size("Maximum connections"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": form::user_and_password(),
                 "metadata": {
                     "type": "object",
                     "properties": {
-                        "named_by": {"type": "string", "title": "The database is named by", "enum": dsn::NAMED_BY, "default": "service_name"},
+                        "named_by": {"type": "string", "title": "Identify the database by", "enum": dsn::NAMED_BY, "default": "service_name"},
                         "sslmode": form::described(
                             form::sslmode(&dsn::MODES, "disable"),
-                            "TCPS, for which a server listens at another port, 2484 as a rule."
+                            "TCPS, for which a server listens on a separate port, usually 2484."
                         ),
                         "ssl_root_certificate": form::root_certificate_for("verify-ca and verify-full")
                     }

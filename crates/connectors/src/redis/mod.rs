@@ -48,15 +48,15 @@ impl Connector for Redis {
                 "host": form::text("Host"),
                 "port": form::port(self.kind()),
                 "database_name": {"type": "string", "title": "Database number", "default": "0"},
-                "connection_string": {"type": "string", "title": "Connection string", "description": "redis://user:password@host:6379/0, or rediss:// for TLS; instead of the fields.", "writeOnly": true},
+                "connection_string": {"type": "string", "title": "Connection string", "description": "redis://user:password@host:6379/0, or rediss:// for TLS; replaces the other fields.", "writeOnly": true},
                 "credentials": form::user_and_password(),
                 "metadata": {"type": "object", "properties": {
-                    "tables": {"type": "array", "title": "Tables", "description": "Keys are grouped by what stands before the first colon where absent.", "items": {
+                    "tables": {"type": "array", "title": "Tables", "description": "If left empty, keys are grouped by what comes before the first colon.", "items": {
                         "type": "object",
                         "properties": {
                             "name": {"type": "string", "title": "Table"},
-                            "pattern": {"type": "string", "title": "Pattern of the keys", "description": "As of the command KEYS: `user:*`."},
-                            "kind": {"type": "string", "enum": Kind::NAMES, "description": "Found out where absent."}
+                            "pattern": {"type": "string", "title": "Key pattern", "description": "As in the command KEYS: `user:*`."},
+                            "kind": {"type": "string", "enum": Kind::NAMES, "description": "Detected automatically if left empty."}
                         },
                         "required": ["name", "pattern"]
                     }},

@@ -216,7 +216,7 @@ impl Server {
                 ConnectorError::AuthenticationFailed { cause: Some(error.into()) }
             }
             (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => {
-                ConnectorError::Unsupported("the server is part of a cluster, which cannot be read".into())
+                ConnectorError::Unsupported("the server is part of a cluster, which is not supported".into())
             }
             (ErrorKind::Io, _) => ConnectorError::Unreachable { cause: Some(error.into()) },
             _ => ConnectorError::QueryFailed { cause: Some(error.into()) },

@@ -43,7 +43,9 @@ pub(super) fn fields(mappings: &Json) -> Result<BTreeMap<String, Field>, Connect
         let mapping = index.get("mappings").unwrap_or(&Json::Null);
         let source = mapping.get("_source");
         if source.is_some_and(|source| source.get("enabled") == Some(&json!(false))) {
-            return Err(ConnectorError::Unsupported("the index keeps no _source, which rows are read from".into()));
+            return Err(ConnectorError::Unsupported(
+                "the index does not keep _source, which rows are read from".into(),
+            ));
         }
         let properties = mapping.get("properties").and_then(Json::as_object);
         for (name, property) in properties.into_iter().flatten() {
@@ -78,7 +80,7 @@ fn field(name: &str, property: &Json) -> Option<Field> {
     let usual = |format: &str| matches!(format, "strict_date_optional_time" | "date_optional_time" | "epoch_millis");
     let format = property.get("format").and_then(Json::as_str);
     let kind = match (kind, format) {
-        ("date", Some(format)) if !format.split("||").all(usual) => "date in a form of its own",
+        ("date", Some(format)) if !format.split("||").all(usual) => "date in a custom format",
         (kind, _) => kind,
     };
     let own = exact(name, property);

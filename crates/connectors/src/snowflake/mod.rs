@@ -44,7 +44,7 @@ impl Connector for Snowflake {
                 "port": form::port(self.kind()),
                 "database_name": form::text("Database"),
                 "schema_name": form::schema(),
-                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_pool_size": form::pool_size("Maximum statements at once"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": {

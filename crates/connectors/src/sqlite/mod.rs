@@ -50,7 +50,7 @@ impl Connector for Sqlite {
             "type": "object",
             "properties": {
                 "file_path": {"type": "string", "title": "File", "maxLength": 1000, "description": "An SQLite database in storage."},
-                "connection_pool_size": form::pool_size("Queries at once"),
+                "connection_pool_size": form::pool_size("Maximum queries at once"),
                 "query_timeout": form::query_timeout("Query")
             },
             "required": ["file_path"]

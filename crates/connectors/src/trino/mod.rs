@@ -40,10 +40,10 @@ impl Connector for Trino {
             "type": "object",
             "properties": {
                 "host": form::text("Coordinator"),
-                "port": form::described(form::port(self.kind()), "Commonly 443 or 8443 with TLS and 8080 without."),
+                "port": form::described(form::port(self.kind()), "Usually 443 or 8443 with TLS and 8080 without."),
                 "database_name": form::text("Catalogue"),
                 "schema_name": form::schema(),
-                "connection_pool_size": form::pool_size("Statements at once at most"),
+                "connection_pool_size": form::pool_size("Maximum statements at once"),
                 "connection_timeout": form::connection_timeout(),
                 "query_timeout": form::query_timeout("Query"),
                 "credentials": {

@@ -94,6 +94,6 @@ async fn trino_and_databricks_are_not_asked_twice() {
         assert_eq!(heard.len(), 1, "{kind}");
         assert!(heard[0].starts_with("POST "), "{kind}");
         assert!(matches!(error, ConnectorError::Interrupted { .. }), "{kind}: {error:?}");
-        assert!(error.to_string().contains("not asked again"), "{kind}: {error}");
+        assert!(error.to_string().contains("not sent again"), "{kind}: {error}");
     }
 }

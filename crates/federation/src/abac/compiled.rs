@@ -53,7 +53,7 @@ impl Written<'_> {
         let permissions = self.permissions()?;
         let (rule, field) = match (self.conditions, self.cedar) {
             (Some(_), Some(_)) => {
-                return Err(Error::invalid_field("cedar", "stands in the place of conditions: send one of them"));
+                return Err(Error::invalid_field("cedar", "replaces conditions: send one or the other"));
             }
             (_, Some(text)) => (self.in_cedar(text, permissions)?, "cedar"),
             (conditions, None) => (self.in_conditions(conditions, permissions)?, "conditions"),
@@ -70,7 +70,7 @@ impl Written<'_> {
         if known.is_empty() {
             let types: BTreeSet<&str> = Permission::ALL.iter().map(|permission| permission.resource()).collect();
             let types = types.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(Error::invalid_field("resource_type", format!("is *, or one of {types}")));
+            return Err(Error::invalid_field("resource_type", format!("must be * or one of {types}")));
         }
         let mut meant = BTreeSet::new();
         for (place, action) in self.actions.iter().enumerate() {
@@ -81,12 +81,15 @@ impl Written<'_> {
                 }
                 _ => {
                     let names = known.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(", ");
-                    return Err(Error::invalid_field(format!("actions[{place}]"), format!("is *, or one of {names}")));
+                    return Err(Error::invalid_field(
+                        format!("actions[{place}]"),
+                        format!("must be * or one of {names}"),
+                    ));
                 }
             }
         }
         match meant.is_empty() {
-            true => Err(Error::invalid_field("actions", "is a list of at least one permission, or *")),
+            true => Err(Error::invalid_field("actions", "must be * or a list of at least one permission")),
             false => Ok(meant),
         }
     }
@@ -112,14 +115,14 @@ impl Written<'_> {
         let set = PolicySet::from_str(text).map_err(|errors| fault("cedar", errors.iter().map(ToString::to_string)))?;
         let mut policies = set.policies();
         let (Some(policy), None, 0) = (policies.next(), policies.next(), set.templates().count()) else {
-            return Err(Error::invalid_field("cedar", "is one policy, without slots"));
+            return Err(Error::invalid_field("cedar", "must be a single policy, without slots"));
         };
         let expected = match self.effect {
             Effect::Allow => CedarEffect::Permit,
             Effect::Deny => CedarEffect::Forbid,
         };
         if policy.effect() != expected {
-            return Err(Error::invalid_field("effect", "is the other one in the policy's text"));
+            return Err(Error::invalid_field("effect", "does not match the effect in the policy's text"));
         }
         check(policy, &BTreeMap::new(), "cedar")?;
         let tree = policy.to_json().map_err(|error| fault("cedar", [error.to_string()]))?;
@@ -149,11 +152,11 @@ impl Rule {
             return Ok(());
         }
         let reason = if self.effect == Effect::Allow {
-            "looks at resource.id, resource.workspace or resource.owner, which only a policy that denies may: give a role in \
-             the workspace to allow something there"
+            "uses resource.id, resource.workspace or resource.owner, which only a policy that denies may use: to allow \
+             something in a workspace, assign a role there"
         } else if self.permissions.iter().any(|permission| permission.resource() != "datasource") {
-            "looks at resource.id, resource.workspace or resource.owner, which are known of the type datasource alone: name \
-             it as resource_type"
+            "uses resource.id, resource.workspace or resource.owner, which are only known for the type datasource: set \
+             resource_type to it"
         } else {
             return Ok(());
         };

@@ -131,9 +131,9 @@ struct Reader {
 impl Reader {
     fn condition(&mut self, condition: &Value, path: &str, depth: usize) -> Result<Value> {
         const FORMS: &str =
-            "is {\"all\": […]}, {\"any\": […]}, {\"not\": …} or {\"attribute\", \"operator\", \"value\"}";
+            "must be {\"all\": […]}, {\"any\": […]}, {\"not\": …} or {\"attribute\", \"operator\", \"value\"}";
         if depth > DEEPEST {
-            return Err(wrong(path, format!("lies deeper than {DEEPEST} conditions")));
+            return Err(wrong(path, format!("is nested more than {DEEPEST} levels deep")));
         }
         let fields = condition.as_object().ok_or_else(|| wrong(path, FORMS))?;
         if fields.contains_key("attribute") {
@@ -148,7 +148,7 @@ impl Reader {
             (Some((name, inner)), None) if name == "all" || name == "any" => {
                 let path = format!("{path}.{name}");
                 let inner = inner.as_array().filter(|inner| !inner.is_empty());
-                let inner = inner.ok_or_else(|| wrong(&path, "is a list of at least one condition"))?;
+                let inner = inner.ok_or_else(|| wrong(&path, "must be a list of at least one condition"))?;
                 let mut read = Vec::with_capacity(inner.len().min(MOST_LEAVES));
                 for (place, condition) in inner.iter().enumerate() {
                     read.push(self.condition(condition, &format!("{path}[{place}]"), depth + 1)?);
@@ -162,10 +162,10 @@ impl Reader {
     fn comparison(&mut self, fields: &Map<String, Value>, path: &str) -> Result<Value> {
         self.leaves += 1;
         if self.leaves > MOST_LEAVES {
-            return Err(wrong(path, format!("is one of more than {MOST_LEAVES} comparisons")));
+            return Err(wrong(path, format!("is one comparison too many: at most {MOST_LEAVES} are allowed")));
         }
         if let Some(unknown) = fields.keys().find(|key| !["attribute", "operator", "value"].contains(&key.as_str())) {
-            return Err(wrong(format!("{path}.{unknown}"), "is no part of a comparison"));
+            return Err(wrong(format!("{path}.{unknown}"), "is not part of a comparison"));
         }
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         let at_operator = format!("{path}.operator");
@@ -181,7 +181,7 @@ impl Reader {
         }
         let attribute = ATTRIBUTES.iter().find(|attribute| attribute.name == name).ok_or_else(|| {
             let names: Vec<&str> = ATTRIBUTES.iter().map(|attribute| attribute.name).collect();
-            wrong(&at_attribute, format!("is one of {}, or subject.attributes.…", names.join(", ")))
+            wrong(&at_attribute, format!("must be one of {}, or subject.attributes.…", names.join(", ")))
         })?;
         let (variable, field) = attribute.at;
         if matches!(name, "resource.id" | "resource.workspace" | "resource.owner") {
@@ -210,7 +210,10 @@ impl Reader {
         at_value: &str,
     ) -> Result<Value> {
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-            return Err(wrong(at_attribute, "names an attribute of members, as subject.attributes.department"));
+            return Err(wrong(
+                at_attribute,
+                "must name an attribute of members, such as subject.attributes.department",
+            ));
         }
         let first = value.as_array().map_or(Some(value), |values| values.first());
         let kind = match (operator, first) {
@@ -218,14 +221,14 @@ impl Reader {
             (_, Some(Value::String(_))) => Kind::Texts,
             (_, Some(Value::Number(_))) => Kind::Number,
             (_, Some(Value::Bool(_))) => Kind::Flag,
-            _ => return Err(wrong(at_value, "is a text, a whole number, true, false, or a list of those")),
+            _ => return Err(wrong(at_value, "must be a text, a whole number, true, false, or a list of these")),
         };
         if operator != "exists" {
             let before = self.attributes.insert(name.to_owned(), kind);
             // That it exists says nothing of its kind.
             let is_compared = !self.only_looked_for.remove(name);
             if is_compared && before.is_some_and(|before| before != kind) {
-                return Err(wrong(at_value, "compares the same attribute with another kind of value than before"));
+                return Err(wrong(at_value, "compares the same attribute with a different kind of value than before"));
             }
         } else if !self.attributes.contains_key(name) {
             self.attributes.insert(name.to_owned(), kind);
@@ -347,7 +350,7 @@ impl Comparison<'_> {
     fn each(&self, read: impl Fn(&Value) -> Option<Value>) -> Result<Vec<Value>> {
         let values = self.value.as_array().map_or(std::slice::from_ref(self.value), Vec::as_slice);
         if values.is_empty() || values.len() > MOST_VALUES {
-            return Err(wrong(&self.at_value, format!("is a list of 1 to {MOST_VALUES} values")));
+            return Err(wrong(&self.at_value, format!("must be a list of 1 to {MOST_VALUES} values")));
         }
         values.iter().map(|value| read(value).ok_or_else(|| self.not_a(self.kind))).collect()
     }
@@ -356,7 +359,7 @@ impl Comparison<'_> {
         let what = match kind {
             Kind::Texts => "a text, or a list of texts",
             Kind::Action => "a permission such as datasource.query",
-            Kind::Address => "an address or a network, as 10.0.0.0/8, or a list of those",
+            Kind::Address => "an address or a network such as 10.0.0.0/8, or a list of these",
             kind => kind.name(),
         };
         wrong(&self.at_value, format!("is {what}"))

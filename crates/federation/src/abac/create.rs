@@ -43,7 +43,7 @@ pub struct CreatePolicyRequest {
     #[garde(skip)]
     #[schema(inline)]
     pub effect: Effect,
-    /// What stands before the dot of a permission (`datasource`), or `*`.
+    /// The part of a permission before the dot (`datasource`), or `*`.
     #[garde(length(max = 100))]
     pub resource_type: String,
     /// Permissions of that type (`datasource.query`), or `*` for all of them.
@@ -57,7 +57,7 @@ pub struct CreatePolicyRequest {
     /// Instead of conditions: one policy in Cedar, `permit` or `forbid` as `effect` says.
     #[garde(inner(length(min = 1, max = 20_000)))]
     pub cedar: Option<String>,
-    /// The order of lists, the highest first. What is decided does not depend on it: a denial beats every allowance.
+    /// The order in lists, highest first. It does not affect decisions: a denial always wins.
     #[garde(inner(range(min = 0, max = 1000)))]
     #[schema(default = 100)]
     pub priority: Option<i32>,
@@ -70,9 +70,9 @@ errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Add an attribute-based access policy
 ///
-/// A policy that allows may give no more than whoever saves it holds in the whole organization.
+/// A policy that allows can grant no more than the person who saves it has in the whole organization.
 #[utoipa::path(post, path = "/api/v1/sso/abac/policies", tag = "sso", request_body = CreatePolicyRequest,
-    responses((status = 201, description = "It holds from the next decision", body = Envelope<AbacPolicyAnswer>), CreateErrors))]
+    responses((status = 201, description = "It applies from the next decision", body = Envelope<AbacPolicyAnswer>), CreateErrors))]
 pub async fn create_policy(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -96,8 +96,9 @@ pub async fn create_policy(
     guard::check(&federation, &tx, &entered, tenant, &rule).await?;
     // Index: abac_policies(organization_id, priority, id).
     if tenant.find::<Entity>().count(tx.conn()).await? >= MOST_POLICIES {
-        return Err(Error::new(ErrorCode::Conflict)
-            .with_message(format!("An organization has at most {MOST_POLICIES} access policies; delete one first.")));
+        return Err(Error::new(ErrorCode::Conflict).with_message(format!(
+            "An organization can have at most {MOST_POLICIES} access policies; delete one first."
+        )));
     }
     let name = request.name.trim().to_owned();
     let row = ActiveModel {
@@ -124,6 +125,6 @@ pub async fn create_policy(
         .details(json!({"policy": policy}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is added.";
+    let message = "The policy was added.";
     Ok(Reply::created(AbacPolicyAnswer { policy, message }, message))
 }

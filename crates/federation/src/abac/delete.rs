@@ -26,7 +26,7 @@ errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 
 /// Remove an attribute-based policy
 #[utoipa::path(delete, path = "/api/v1/sso/abac/policies/{policy_id}", tag = "sso",
-    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the organization that the caller stands in")),
+    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the session's organization")),
     responses((status = 200, description = "Removed; the audit log keeps it", body = Envelope<AbacPolicyDeleted>), DeleteErrors))]
 pub async fn delete_policy(
     State(federation): State<Federation>,
@@ -46,6 +46,6 @@ pub async fn delete_policy(
         .details(json!({"policy": AbacPolicy::of(row)?}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is removed.";
+    let message = "The policy was removed.";
     Ok(Reply::ok(AbacPolicyDeleted { message }, message))
 }

@@ -45,7 +45,7 @@ pub struct EvaluateRequest {
     pub action: String,
     #[garde(dive)]
     pub resource: ResourceAsked,
-    /// What an administrator supposes of the request; without it, this one's own.
+    /// What to assume about the request; without it, that of this request.
     #[garde(dive)]
     pub context: Option<ContextAsked>,
 }
@@ -87,7 +87,7 @@ pub struct ObjectAttributes {
     pub owner: Option<UserId>,
 }
 
-/// What policies look at of a request.
+/// What policies look at in a request.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -99,7 +99,7 @@ pub struct ContextAsked {
     /// Whether the session has a second factor.
     pub mfa: Option<bool>,
     pub passkey: Option<bool>,
-    /// Whether the organization's identity provider opened the session.
+    /// Whether the session was started by the organization's identity provider.
     pub sso: Option<bool>,
     pub device_trusted: Option<bool>,
 }
@@ -107,14 +107,14 @@ pub struct ContextAsked {
 /// What the policies decide.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AbacDecisionAnswer {
-    /// `not_applicable`: no policy says anything, so the roles decide alone.
+    /// `not_applicable`: no policy applies, so only the roles decide.
     #[schema(inline)]
     pub decision: AbacDecision,
     /// Those that decided.
     pub matched_policies: Vec<MatchedPolicy>,
-    /// Whether a role gives the permission.
+    /// Whether a role grants the permission.
     pub granted_by_role: bool,
-    /// What comes of both: whether the permission holds.
+    /// The result of both: whether the permission is granted.
     pub permitted: bool,
     #[schema(examples("A policy denies it."))]
     pub reason: String,
@@ -152,7 +152,7 @@ errors! { pub EvaluateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbid
 
 /// Ask for an access decision and the reasons for it
 ///
-/// Nothing is changed, and nothing is written down.
+/// Nothing is changed or recorded.
 #[utoipa::path(post, path = "/api/v1/sso/abac/evaluate", tag = "sso", request_body = EvaluateRequest,
     responses((status = 200, description = "What the policies and the roles say", body = Envelope<AbacDecisionAnswer>), EvaluateErrors))]
 pub async fn evaluate(
@@ -213,12 +213,12 @@ impl EvaluateRequest {
         if !is_type {
             return Err(Error::invalid_field(
                 "resource.type",
-                "is what stands before the dot of a permission, as datasource",
+                "must be the part of a permission before the dot, such as datasource",
             ));
         }
         let permission = self.action.parse::<Permission>().ok();
         permission.filter(|permission| permission.resource() == self.resource.kind).ok_or_else(|| {
-            Error::invalid_field("action", "is a permission on the resource's type, as datasource.query")
+            Error::invalid_field("action", "must be a permission on the resource's type, such as datasource.query")
         })
     }
 }
@@ -298,16 +298,16 @@ async fn matched(federation: &Federation, tenant: Tenant, decision: &Decision) -
 
 fn reason(decision: &Decision, granted_by_role: bool, permitted: bool) -> String {
     let text = match (decision.verdict, decision.broken.is_empty()) {
-        (Verdict::Deny, _) if permitted => "A policy denies it, but owners keep their hand on the policies.",
+        (Verdict::Deny, _) if permitted => "A policy denies it, but owners can always manage the policies.",
         (Verdict::Deny, true) => "A policy denies it.",
         (Verdict::Deny, false) => {
-            "A policy cannot be evaluated for this person, as an attribute is of another kind than it compares with; that \
-             counts as a denial."
+            "A policy cannot be evaluated for this person, because an attribute has a different type than the policy \
+             expects; this counts as a denial."
         }
         (Verdict::Allow, _) if permitted => "A policy allows it, and none denies it.",
-        (Verdict::Allow, _) => "A policy allows it, but the scopes of the token do not let it through.",
-        (Verdict::NotApplicable, _) if granted_by_role => "No policy is about it; a role gives it.",
-        (Verdict::NotApplicable, _) => "No policy is about it, and no role gives it.",
+        (Verdict::Allow, _) => "A policy allows it, but the token's scopes do not.",
+        (Verdict::NotApplicable, _) if granted_by_role => "No policy applies to it; a role grants it.",
+        (Verdict::NotApplicable, _) => "No policy applies to it, and no role grants it.",
     };
     text.to_owned()
 }

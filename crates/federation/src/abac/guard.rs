@@ -34,7 +34,7 @@ pub(super) async fn check(
     rule: &Rule,
 ) -> Result<()> {
     if !rule.takes_any_in() {
-        return Err(Error::invalid_field("cedar", "names none of the actions, so it would be ignored in silence"));
+        return Err(Error::invalid_field("cedar", "does not name any of the actions, so it would be silently ignored"));
     }
     match rule.effect {
         Effect::Allow => caller.may_grant(&rule.permissions),
@@ -73,7 +73,7 @@ async fn refuse_lockout(
     }
     Err(Error::invalid_field(
         "actions",
-        "would take sso.manage from every owner, and nobody could change the policies any more: leave it out, or except \
-         somebody by a condition",
+        "would take sso.manage away from every owner, so nobody could change the policies any more: leave it out, or \
+         exempt someone with a condition",
     ))
 }

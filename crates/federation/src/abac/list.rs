@@ -18,7 +18,7 @@ use crate::Federation;
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PoliciesQuery {
-    /// This one alone.
+    /// Only this one.
     #[garde(skip)]
     policy_id: Option<AbacPolicyId>,
     #[garde(inner(length(max = 100)))]
@@ -30,7 +30,7 @@ pub struct PoliciesQuery {
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<u64>,
-    /// How many to leave out.
+    /// How many to skip.
     #[garde(inner(range(max = 1_000_000)))]
     #[param(minimum = 0, default = 0, example = 0)]
     offset: Option<u64>,
@@ -46,7 +46,7 @@ pub struct AbacPolicies {
 
 errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ValidationError; }
 
-/// List the organization's attribute-based policies in full
+/// List the organization's attribute-based policies
 #[utoipa::path(get, path = "/api/v1/sso/abac/policies", tag = "sso", params(PoliciesQuery),
     responses((status = 200, description = "By priority, the highest first", body = Envelope<AbacPolicies>), ListErrors))]
 pub async fn list_policies(

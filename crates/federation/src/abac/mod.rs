@@ -69,7 +69,7 @@ pub(crate) fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(evaluate::evaluate))
 }
 
-/// What a policy does where it matches.
+/// What a policy does when it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "lowercase")]

@@ -27,7 +27,7 @@ use crate::Federation;
 pub struct UpdatePolicyRequest {
     #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 2000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -39,12 +39,12 @@ pub struct UpdatePolicyRequest {
     pub resource_type: Option<String>,
     #[garde(inner(length(min = 1, max = 100), inner(length(max = 100))))]
     pub actions: Option<Vec<String>>,
-    /// `null` takes them away: it holds always. In the place of a policy in Cedar, which goes.
+    /// `null` removes them, so that it always applies. Replaces a policy in Cedar, which is removed.
     #[garde(skip)]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
     pub conditions: Option<Option<Value>>,
-    /// In the place of conditions, which go.
+    /// Replaces conditions, which are removed.
     #[garde(inner(inner(length(min = 1, max = 20_000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -87,8 +87,8 @@ errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Change an attribute-based policy
 #[utoipa::path(put, path = "/api/v1/sso/abac/policies/{policy_id}", tag = "sso", request_body = UpdatePolicyRequest,
-    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the organization that the caller stands in")),
-    responses((status = 200, description = "It holds from the next decision", body = Envelope<AbacPolicyAnswer>), UpdateErrors))]
+    params(("policy_id" = AbacPolicyId, Path, description = "A policy of the session's organization")),
+    responses((status = 200, description = "It applies from the next decision", body = Envelope<AbacPolicyAnswer>), UpdateErrors))]
 pub async fn update_policy(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -127,6 +127,6 @@ pub async fn update_policy(
         .details(json!({"before": shown_before, "after": policy}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The policy is changed.";
+    let message = "The policy was changed.";
     Ok(Reply::ok(AbacPolicyAnswer { policy, message }, message))
 }

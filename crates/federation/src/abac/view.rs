@@ -55,7 +55,7 @@ impl AbacPolicy {
     }
 }
 
-/// What the operations on one policy answer.
+/// The answer of the operations on one policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AbacPolicyAnswer {
     pub policy: AbacPolicy,

@@ -34,7 +34,7 @@ const MOST_IN_JSON: u64 = 1_000;
 /// Members that are read at once.
 const BATCH: u64 = 500;
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BulkAction {
@@ -66,7 +66,7 @@ pub struct BulkRequest {
 pub struct BulkDone {
     #[schema(inline)]
     pub action: BulkAction,
-    /// Members who were mailed, or whom the report is about.
+    /// Members who were e-mailed, or whom the report is about.
     #[schema(examples(25))]
     pub users_affected: u64,
     /// Of `generate_migration_report`.
@@ -111,7 +111,7 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 /// With `Accept: text/csv` the report is a file of all members.
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/bulk-action/{organization_id}", tag = "sso_enforcement", request_body = BulkRequest,
     params(("organization_id" = OrganizationId, Path, description = "The organization"), BulkQuery),
-    responses((status = 200, description = "Done; the mails are on their way",
+    responses((status = 200, description = "Done; the e-mails are on their way",
         content((Envelope<BulkDone> = "application/json"), (String = "text/csv"))), BulkErrors))]
 pub async fn bulk_action(
     State(federation): State<Federation>,
@@ -156,7 +156,7 @@ impl Chosen {
         match u64::try_from(ids.len()).is_ok_and(|asked| asked == count) {
             true => Ok(Self::These(ids)),
             false => {
-                Err(Error::invalid_field("user_ids", "names somebody who is no active member of the organization"))
+                Err(Error::invalid_field("user_ids", "names someone who is not an active member of the organization"))
             }
         }
     }
@@ -195,7 +195,7 @@ async fn remind(
     let members = due.order_by_asc(member::Column::UserId).all(tx.conn()).await?;
     if members.is_empty() && concerned.limit(1).one(tx.conn()).await?.is_some() {
         return Err(Error::new(ErrorCode::RateLimited)
-            .with_message("All of them got this reminder within the last 24 hours.")
+            .with_message("All of them have received this reminder within the last 24 hours.")
             .with_retry_after(std::time::Duration::from_secs(3600)));
     }
     let letter = Letter { kind, organization: row.name, deadline: enforcement.sso_deadline() };

@@ -52,22 +52,22 @@ pub struct EnforceRequest {
     pub sso_mode: Option<EnforcementMode>,
     #[schema(inline)]
     pub mfa_mode: Option<EnforcementMode>,
-    /// From when on; without it, from now on, or as it is set.
+    /// From when on; without it, from now on, or as already set.
     pub effective_at: Option<DateTime<Utc>>,
-    /// How long members have after that, from 0 to 90.
+    /// How many days members have after that, from 0 to 90.
     #[garde(inner(range(max = 90)))]
     #[schema(default = 14)]
     pub grace_period_days: Option<u16>,
-    /// Members who may come in without single sign-on, with a second factor; at least one owner who has a password or a
-    /// passkey. Without it, as it is set; where nobody is, the caller, if they own the organization.
+    /// Members who may sign in without single sign-on, with a second factor; at least one owner who has a password or a
+    /// passkey. Without it, as already set; if nobody is, the caller, if they own the organization.
     #[garde(inner(length(max = 10)))]
     pub exempt_user_ids: Option<Vec<UserId>>,
-    /// Tells what would happen, and changes nothing.
+    /// Shows what would happen, without changing anything.
     #[schema(default = false)]
     pub dry_run: Option<bool>,
 }
 
-/// What is enforced from now on, or would be.
+/// What is now enforced, or would be.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Enforced {
     #[schema(inline)]
@@ -78,7 +78,7 @@ pub struct Enforced {
     #[schema(examples(14))]
     pub grace_period_days: u16,
     pub exempt_user_ids: Vec<UserId>,
-    /// Members who lack what is wanted.
+    /// Members who lack what is required.
     pub affected_users: u64,
     /// Sessions that end at the end of the grace period, as they are now.
     pub sessions_to_end: u64,
@@ -90,11 +90,11 @@ errors! { pub EnforceErrors: InvalidRequest, NoEnforcementChange, Unauthorized, 
 
 /// Set, schedule or lift required single sign-on and second factors for an organization
 ///
-/// Needs a second factor, given not more than ten minutes ago; without it the details of the refusal name `second_factor`. On a
-/// trusted device a sign-in asks for it where it is told to (`ask_second_factor`).
+/// Needs a second factor that was entered within the last ten minutes; without it, the details of the error name
+/// `second_factor`. On a trusted device, a sign-in only asks for it if told to (`ask_second_factor`).
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/enforce/{organization_id}", tag = "sso_enforcement", request_body = EnforceRequest,
     params(("organization_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Set, or what it would do", body = Envelope<Enforced>), EnforceErrors))]
+    responses((status = 200, description = "The new settings, or what they would do", body = Envelope<Enforced>), EnforceErrors))]
 pub async fn enforce(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -131,8 +131,8 @@ pub async fn enforce(
     let message = match (dry_run, after.enforcement.sso_deadline()) {
         (true, _) => "This is what it would do; nothing was changed.",
         (false, Some(at)) if at <= now => "Single sign-on is required from now on.",
-        (false, Some(_)) => "Single sign-on will be required after the time of grace.",
-        (false, None) => "The enforcement is changed.",
+        (false, Some(_)) => "Single sign-on will be required after the grace period.",
+        (false, None) => "The enforcement settings were changed.",
     };
     let answer = Enforced {
         sso_mode: after.enforcement.sso_mode,
@@ -194,7 +194,7 @@ impl EnforceRequest {
         let effective_at = match self.effective_at {
             Some(at) if at < now - SKEW => return Err(Error::invalid_field("effective_at", "is in the past")),
             Some(at) if at > now + FURTHEST => {
-                return Err(Error::invalid_field("effective_at", "is more than two years ahead"));
+                return Err(Error::invalid_field("effective_at", "is more than two years in the future"));
             }
             Some(at) if is_of_sso => Some(at),
             // What becomes stricter begins now; what is on its way or in force goes on.
@@ -302,8 +302,8 @@ impl Settings {
             if row.security()?.passkey_required {
                 return Err(Error::invalid_field(
                     "sso_mode",
-                    "would shut everybody out: the settings demand a passkey (webauthn_required), and the identity provider opens \
-                     no session by one of this server",
+                    "would lock everyone out: the settings require a passkey (webauthn_required), and a sign-in \
+                     through the identity provider does not use a passkey of this server",
                 ));
             }
             check_ready(tx, tenant, caller).await?;
@@ -320,7 +320,7 @@ impl Settings {
             members.select_only().column(member::Column::UserId).into_tuple().all(tx.conn()).await?;
         if let Some(place) = exempt.iter().position(|user| !members.contains(user)) {
             let field = format!("exempt_user_ids[{place}]");
-            return Err(Error::invalid_field(field, "is no active member of the organization"));
+            return Err(Error::invalid_field(field, "is not an active member of the organization"));
         }
         if !requires {
             return Ok(());
@@ -332,8 +332,8 @@ impl Settings {
             false => Ok(()),
             true => Err(Error::invalid_field(
                 "exempt_user_ids",
-                "names no owner who has a second factor, and a password or a passkey: one must stay able to come in when the \
-                 identity provider is down",
+                "must name an owner who has a second factor and a password or passkey, so that someone can still sign \
+                 in when the identity provider is down",
             )),
         }
     }
@@ -373,8 +373,8 @@ impl Settings {
     /// For people.
     fn told(&self) -> Vec<String> {
         let word = |mode: EnforcementMode| match mode {
-            EnforcementMode::Off => "not asked for",
-            EnforcementMode::Warn => "asked for, and not demanded",
+            EnforcementMode::Off => "not required",
+            EnforcementMode::Warn => "recommended, but not required",
             EnforcementMode::Required => "required",
         };
         let mut told = vec![
@@ -383,7 +383,7 @@ impl Settings {
         ];
         if let Some(at) = self.enforcement.sso_deadline() {
             told.push(format!(
-                "From {} on nobody comes in without the identity provider, except {} exempt.",
+                "From {} on, nobody can sign in without the identity provider. Exempt members: {}.",
                 at.format("%d %B %Y, %H:%M UTC"),
                 self.enforcement.exempt_user_ids.len()
             ));

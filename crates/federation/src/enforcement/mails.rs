@@ -35,15 +35,14 @@ impl Letter {
             Kind::SsoMigration => (
                 format!("{organization} asks you to sign in through its identity provider"),
                 format!(
-                    "{organization} moves to single sign-on. Choose it where you sign in, once, so that your account is \
-                     linked."
+                    "{organization} is moving to single sign-on. Sign in with it once, so that your account is linked."
                 ),
             ),
             Kind::EnforcementWarning => (
-                format!("{organization} changes how you sign in"),
+                format!("{organization} is changing how you sign in"),
                 format!(
-                    "{organization} is going to let in only those who sign in as it asks for, and something is missing of \
-                     your account: single sign-on, or a second factor."
+                    "{organization} is going to require single sign-on or a second factor, and your account does not \
+                     have everything it needs yet."
                 ),
             ),
         };
@@ -53,7 +52,7 @@ impl Letter {
         }
         template
             .action("Sign in", platform.public_url.to_string())
-            .footer("You get this mail because you are a member of the organization.")
+            .footer("You are receiving this e-mail because you are a member of the organization.")
             .into_mail(format!("sso.{}", self.kind.as_str()), to)
     }
 }
@@ -97,9 +96,9 @@ pub(super) async fn tell_administrators(
 ) -> Result<()> {
     let template = || {
         let template = MailTemplate::new(format!("{organization}: the rules for signing in have changed"))
-            .paragraph(format!("{by} changed what {organization} asks of sign-ins."));
+            .paragraph(format!("{by} changed what {organization} requires for signing in."));
         let template = changes.iter().fold(template, |template, change| template.paragraph(change.clone()));
-        template.footer("You get this mail because you administer the organization.")
+        template.footer("You are receiving this e-mail because you are an administrator of the organization.")
     };
     let roles = [BuiltInRole::Owner, BuiltInRole::Admin];
     send(platform, tx, tenant, &roles, "sso.enforcement_changed", template).await
@@ -118,11 +117,11 @@ pub(super) async fn alarm_owners(
     let template = || {
         MailTemplate::new(format!("{organization}: a sign-in without single sign-on"))
             .paragraph(format!(
-                "{who}, who is exempt from the single sign-on of {organization}, signed in without it at {}, from {from}.",
+                "{who}, who is exempt from single sign-on in {organization}, signed in without it on {}, from {from}.",
                 at.format("%d %B %Y, %H:%M UTC")
             ))
-            .paragraph("If nobody of you knows why, end their sessions and take the exemption away.")
-            .footer("You get this mail because you own the organization.")
+            .paragraph("If none of you knows why, end their sessions and remove the exemption.")
+            .footer("You are receiving this e-mail because you are an owner of the organization.")
     };
     send(platform, tx, tenant, &[BuiltInRole::Owner], "sso.exempt_sign_in", template).await
 }

@@ -48,7 +48,7 @@ pub struct NotificationQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NotificationsSent {
-    /// Members whom the notice concerns; the mails are on their way.
+    /// Members whom the notice concerns; the e-mails are on their way.
     #[schema(examples(25))]
     pub notifications_sent: u64,
     #[schema(inline)]
@@ -58,10 +58,10 @@ pub struct NotificationsSent {
 
 errors! { pub NotifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound, ValidationError, RateLimited; }
 
-/// Send one kind of notice to the members whom it concerns
+/// Send a kind of notice to the members it concerns
 #[utoipa::path(post, path = "/api/v1/sso/enforcement/notifications/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), NotificationQuery),
-    responses((status = 200, description = "The mails are on their way", body = Envelope<NotificationsSent>), NotifyErrors))]
+    responses((status = 200, description = "The e-mails are on their way", body = Envelope<NotificationsSent>), NotifyErrors))]
 pub async fn send_notifications(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -127,7 +127,7 @@ pub(super) fn refuse_again(last: DateTime<Utc>, now: DateTime<Utc>) -> Result<()
     let left = last + notice::AGAIN - now;
     match left.to_std() {
         Ok(wait) if !wait.is_zero() => Err(Error::new(ErrorCode::RateLimited)
-            .with_message("This notice went out within the last 24 hours.")
+            .with_message("This notice was already sent within the last 24 hours.")
             .with_retry_after(std::time::Duration::from_secs(wait.as_secs() + 1))),
         _ => Ok(()),
     }

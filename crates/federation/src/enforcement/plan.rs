@@ -41,7 +41,7 @@ pub struct MigrationPlan {
     /// With neither.
     pub users_password_only: u64,
     pub active_providers: u64,
-    /// Of the members, those who signed in through the identity provider already.
+    /// The members who have already signed in through the identity provider.
     #[schema(examples(62.5))]
     pub readiness_percent: f64,
     pub blockers: Vec<Blocker>,
@@ -72,7 +72,7 @@ pub struct Phase {
     pub order: u8,
     #[schema(inline)]
     pub status: PhaseStatus,
-    /// Whom it still waits for.
+    /// The people it is still waiting for.
     pub user_count: u64,
     pub start_at: Option<DateTime<Utc>>,
     pub end_at: Option<DateTime<Utc>>,
@@ -99,10 +99,10 @@ pub struct PendingUser {
 
 errors! { pub PlanErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound, ValidationError; }
 
-/// Show how ready the members are for required single sign-on and second factors, and the steps left
+/// Show how ready members are for required single sign-on and second factors, and the remaining steps
 #[utoipa::path(get, path = "/api/v1/sso/enforcement/migration-plan/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization"), PlanQuery, PageQuery),
-    responses((status = 200, description = "Where the members stand now", body = Envelope<MigrationPlan>), PlanErrors))]
+    responses((status = 200, description = "The current state of the members", body = Envelope<MigrationPlan>), PlanErrors))]
 pub async fn get_migration_plan(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -181,7 +181,7 @@ async fn blockers(platform: &Platform, tenant: Tenant, has_tested_provider: bool
     // Index: organization_domains(organization_id, domain); there are few.
     let unproved = tenant.find::<domain::Entity>().filter(domain::Column::Status.ne(domain::Status::Verified));
     for row in unproved.order_by_asc(domain::Column::Id).limit(20).all(db).await? {
-        let detail = format!("{} is not verified, so nobody of it is sent to the identity provider.", row.domain);
+        let detail = format!("{} is not verified, so its people are not sent to the identity provider.", row.domain);
         found.push(Blocker { code: "DOMAIN_NOT_VERIFIED", detail });
     }
     let owners = owners(platform, tenant).await?;

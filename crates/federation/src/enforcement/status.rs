@@ -27,7 +27,7 @@ pub struct EnforcementStatus {
     pub grace_period_days: u16,
     pub exempt_user_ids: Vec<UserId>,
     pub total_users: u64,
-    /// Members who have all that is wanted of them, whether it is demanded yet or not.
+    /// Members who have everything required of them, whether it is enforced yet or not.
     pub compliant_users: u64,
     pub non_compliant_users: u64,
     pub last_notification_at: Option<DateTime<Utc>>,
@@ -38,7 +38,7 @@ pub struct EnforcementStatus {
 
 errors! { pub StatusErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, SsoRequired, OrganizationNotFound; }
 
-/// Show what an organization enforces of single sign-on and second factors, and the progress
+/// Show what an organization enforces for single sign-on and second factors, and its progress
 #[utoipa::path(get, path = "/api/v1/sso/enforcement/status/{organization_id}", tag = "sso_enforcement",
     params(("organization_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 200, description = "The settings now in force", body = Envelope<EnforcementStatus>), StatusErrors))]

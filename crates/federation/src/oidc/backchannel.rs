@@ -45,7 +45,7 @@ const ALGORITHMS: [Algorithm; 9] = [
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct BackchannelLogoutForm {
-    /// A JWT of the provider's.
+    /// A JWT from the provider.
     logout_token: String,
 }
 
@@ -69,11 +69,11 @@ impl LogoutClaims {
 
 errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavailable; }
 
-/// Take the OpenID provider's word that a session is over
+/// Handle a back-channel logout from the OpenID provider
 #[utoipa::path(post, path = "/api/v1/sso/oidc/backchannel-logout/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = BackchannelLogoutForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "What it opened here has ended"), LogoutErrors))]
+    responses((status = 200, description = "The sessions that it started have ended"), LogoutErrors))]
 pub async fn backchannel_logout(
     State(federation): State<Federation>,
     origin: RequestOrigin,
@@ -91,7 +91,7 @@ pub async fn backchannel_logout(
     })?;
     let tx = platform.db.begin().await?;
     if !seen::is_first(&tx, provider.id, seen::Kind::LogoutToken, &claims.jti, claims.good_until()).await? {
-        return Err(Failure::of("the logout token was used before").coded(ErrorCode::BadRequest));
+        return Err(Failure::of("the logout token was already used").coded(ErrorCode::BadRequest));
     }
     let named: Vec<&str> = claims.sid.as_deref().into_iter().collect();
     sessions::end(&federation, tx, &provider, claims.sub.as_deref(), &named).await?;
@@ -108,7 +108,7 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
     super::refuse_open_endpoints(federation, &discovered)?;
     let header = jsonwebtoken::decode_header(token)?;
     if !ALGORITHMS.contains(&header.alg) {
-        return Err(Failure::of("the logout token is not signed with a key of the provider's"));
+        return Err(Failure::of("the logout token is not signed with one of the provider's keys"));
     }
     let mut claims = verified(provider, &discovered, &header, token)?;
     if claims.is_none() && federation.discovery.forget(&discovered, platform.clock.now()).await {
@@ -157,18 +157,18 @@ fn key_of(discovered: &Discovered, kid: Option<&str>) -> Result<Option<DecodingK
 /// What makes a token one of a logout that happens now (section 2.6 of the standard).
 fn check(claims: LogoutClaims, now: i64) -> Result<LogoutClaims, Failure> {
     if !claims.events.get(EVENT).is_some_and(Value::is_object) {
-        return Err(Failure::of("the token does not tell of a logout"));
+        return Err(Failure::of("the token does not announce a logout"));
     }
     // With one it could be an ID token.
     if claims.nonce.is_some() {
-        return Err(Failure::of("a logout token has no nonce"));
+        return Err(Failure::of("a logout token must not have a nonce"));
     }
     if claims.sub.is_none() && claims.sid.is_none() {
         return Err(Failure::of("the logout token names neither a person nor a session"));
     }
     let is_of_now = claims.iat <= now + SKEW_SECONDS && claims.iat >= now - OLDEST_SECONDS;
     if !is_of_now || claims.exp.is_some_and(|exp| now >= exp.saturating_add(SKEW_SECONDS)) || claims.jti.is_empty() {
-        return Err(Failure::of("the logout token is not of this moment"));
+        return Err(Failure::of("the logout token is not current"));
     }
     Ok(claims)
 }

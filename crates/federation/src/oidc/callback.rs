@@ -31,10 +31,10 @@ pub struct CallbackQuery {
     /// The issuer of the answer (RFC 9207).
     #[garde(inner(length(max = 2000)))]
     iss: Option<String>,
-    /// Set where the provider or the person refused.
+    /// Set if the provider or the person refused.
     #[garde(inner(length(max = 4096)))]
     error: Option<String>,
-    /// Not read: whoever makes a link can write anything there.
+    /// Ignored: whoever creates a link can write anything there.
     #[garde(skip)]
     #[serde(rename = "error_description")]
     _error_description: Option<String>,
@@ -42,9 +42,9 @@ pub struct CallbackQuery {
 
 errors! { pub CallbackErrors: SsoStateInvalid, OidcTokenRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ValidationError, RateLimited, IdpUnavailable; }
 
-/// Take the OpenID provider's answer and end the sign-in
+/// Handle the OpenID provider's answer, and finish the sign-in
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback", tag = "sso", security(()), params(CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback(
     State(federation): State<Federation>,
@@ -56,10 +56,10 @@ pub async fn oidc_callback(
     come_back(&federation, query, at, &origin, &headers).await
 }
 
-/// The same for providers that do not name themselves in their answers
+/// Handle the answer of an OpenID provider that does not name itself in it
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"), CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback_of_organization(
     State(federation): State<Federation>,
@@ -72,11 +72,11 @@ pub async fn oidc_callback_of_organization(
     come_back(&federation, query, at, &origin, &headers).await
 }
 
-/// Take the answer of a second OpenID provider of an organization that does not name itself
+/// Handle the answer of an organization's second OpenID provider that does not name itself in it
 #[utoipa::path(get, path = "/api/v1/sso/oidc/callback/{organization_id}/{provider_id}", tag = "sso", security(()),
     params(("organization_id" = OrganizationId, Path, description = "Whose provider it is"),
         ("provider_id" = SsoProviderId, Path, description = "The provider"), CallbackQuery),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         CallbackErrors))]
 pub async fn oidc_callback_of_provider(
     State(federation): State<Federation>,
@@ -127,13 +127,13 @@ async fn ask(
     let Begun { secrets, redirect_uri } = serde_json::from_value(begun.secrets(federation).await?)?;
     // Before the code goes anywhere: it must be this provider's.
     if at != redirect_uri {
-        return Err(Failure::of("the answer came back to another address than the sign-in named"));
+        return Err(Failure::of("the answer came back to a different address than the sign-in gave"));
     }
     let (client, discovered) = connect(federation, provider, &redirect_uri).await?;
     let issuer = discovered.metadata.issuer().as_str();
     let names_itself = discovered.metadata.additional_metadata().authorization_response_iss_parameter_supported;
     if query.iss.as_deref().map_or(names_itself, |iss| iss != issuer) {
-        return Err(Failure::of("the answer is of another issuer, or does not say of which"));
+        return Err(Failure::of("the answer is from another issuer, or does not name its issuer"));
     }
     if let Some(error) = query.error {
         return Err(Failure::of(&refusal(&error)));

@@ -45,7 +45,7 @@ impl From<Certificate> for CertificateInfo {
 impl Certificate {
     /// From PEM, or from base64 of DER; the reason where it is neither or its key is too weak.
     pub fn read(text: &str) -> Result<Self, &'static str> {
-        const NO_CERTIFICATE: &str = "is no X.509 certificate: send it as PEM, or as base64 of DER";
+        const NO_CERTIFICATE: &str = "is not an X.509 certificate: send it as PEM, or as DER in base64";
         let der = if text.contains("-----BEGIN") {
             parse_x509_pem(text.trim().as_bytes()).map_err(|_| NO_CERTIFICATE)?.1.contents
         } else {
@@ -74,11 +74,11 @@ impl Certificate {
 
 fn refuse_weak_key(certificate: &X509Certificate<'_>) -> Result<(), &'static str> {
     match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) if key.key_size() < SHORTEST_RSA => Err("has an RSA key of less than 2048 bits"),
+        Ok(PublicKey::RSA(key)) if key.key_size() < SHORTEST_RSA => Err("has an RSA key of fewer than 2048 bits"),
         Ok(PublicKey::RSA(_) | PublicKey::EC(_)) => Ok(()),
         // Ed25519 and Ed448.
         Ok(PublicKey::Unknown(_)) => Ok(()),
-        _ => Err("has a key of a kind that nothing is signed with: RSA, EC or EdDSA"),
+        _ => Err("has a kind of key that cannot sign: use RSA, EC or EdDSA"),
     }
 }
 

@@ -33,21 +33,21 @@ pub struct CreateProviderRequest {
     pub provider_type: Kind,
     /// What people read on the button; unique in the organization.
     pub name: String,
-    /// `inactive`: nobody signs in through it yet, and it can be tried out. `active`, if absent.
+    /// `inactive`: nobody can sign in through it yet, but it can be tried out. `active`, if absent.
     pub status: Option<Status>,
     /// SAML: what the provider calls itself; required.
     pub entity_id: Option<String>,
-    /// SAML: where sign-ins begin, https; required.
+    /// SAML: the address where sign-ins start, https; required.
     pub sso_url: Option<String>,
-    /// SAML: where its single logout is.
+    /// SAML: the address of its single logout.
     pub slo_url: Option<String>,
     /// SAML: PEM, or base64 of DER; required.
     pub certificate: Option<String>,
     /// SAML: the provider's metadata, in place of `entity_id`, `sso_url`, `slo_url` and `certificate`.
     pub metadata_xml: Option<String>,
-    /// SAML: where that is, https. It is read again every day, to follow the provider's certificates.
+    /// SAML: the address of the metadata, https. It is read again every day, to follow the provider's certificates.
     pub metadata_url: Option<String>,
-    /// SAML: whether a response is taken that nobody here asked for.
+    /// SAML: whether a response is accepted that was not requested here.
     pub allow_idp_initiated: Option<bool>,
     /// OpenID Connect: as the provider's discovery document spells it, https; required.
     pub issuer: Option<String>,
@@ -58,14 +58,15 @@ pub struct CreateProviderRequest {
     pub client_secret: Option<Secret>,
     /// OpenID Connect: `openid`, `profile` and `email`, if absent.
     pub scopes: Option<Vec<String>>,
-    /// From `email`, `email_verified`, `name`, `first_name`, `last_name`, `groups` and attributes of the member's own to the
-    /// names that the provider gives them.
+    /// From `email`, `email_verified`, `name`, `first_name`, `last_name`, `groups` and custom attributes of the member
+    /// to the names that the provider uses.
     pub attribute_mapping: Option<BTreeMap<String, String>>,
-    /// Mail domains that it signs in, each proved by the organization; absent: all of them.
+    /// Mail domains that it signs in, each verified by the organization; absent: all of them.
     pub domains: Option<Vec<String>>,
-    /// Whether a first sign-in makes a member.
+    /// Whether a first sign-in adds the person as a member.
     pub jit_provisioning: Option<bool>,
-    /// The role of those; the organization's default, if absent. Never one that lets its holders change who may do what.
+    /// The role of those members; the organization's default, if absent. Never one that lets its holders change what
+    /// others may do.
     pub default_role_id: Option<RoleId>,
     /// From the provider's groups to roles, applied at each sign-in.
     #[schema(value_type = Option<Object>)]
@@ -118,7 +119,7 @@ pub async fn create_provider(
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
     if tenant.find::<Entity>().count(tx.conn()).await? >= MOST {
-        let message = format!("An organization has at most {MOST} identity providers.");
+        let message = format!("An organization can have at most {MOST} identity providers.");
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
     let of_organization =
@@ -166,6 +167,6 @@ pub async fn create_provider(
         .details(json!({"provider_type": kind, "status": status}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is registered.";
+    let message = "The identity provider was registered.";
     Ok(Reply::created(ProviderAnswer { provider, message }, message))
 }

@@ -27,7 +27,7 @@ errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 
 /// Remove an identity provider
 #[utoipa::path(delete, path = "/api/v1/sso/providers/{provider_id}", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
     responses((status = 200, description = "Removed; accounts and members stay", body = Envelope<ProviderDeleted>), DeleteErrors))]
 pub async fn delete_provider(
     State(federation): State<Federation>,
@@ -54,6 +54,6 @@ pub async fn delete_provider(
         .details(json!({"name": row.name, "provider_type": row.kind, "roles_taken": roles_taken}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is removed.";
+    let message = "The identity provider was removed.";
     Ok(Reply::ok(ProviderDeleted { message }, message))
 }

@@ -79,8 +79,8 @@ impl Draft {
             ("scopes", self.scopes.is_some()),
         ];
         let (foreign, reason): (&[_], _) = match kind {
-            Kind::Saml => (&of_oidc, "is for providers of OpenID Connect"),
-            Kind::Oidc => (&of_saml, "is for providers of SAML"),
+            Kind::Saml => (&of_oidc, "is only for OpenID Connect providers"),
+            Kind::Oidc => (&of_saml, "is only for SAML providers"),
         };
         match foreign.iter().find(|(_, is_given)| *is_given) {
             Some((field, _)) => Err(Error::invalid_field(*field, reason)),
@@ -185,7 +185,7 @@ impl Draft {
             for (group, role) in &groups {
                 let field = of("group_role_mapping", group);
                 if group.is_empty() || group.chars().count() > 1000 {
-                    return Err(Error::invalid_field(field, "a group has a name of 1 to 1000 characters"));
+                    return Err(Error::invalid_field(field, "a group's name must have 1 to 1000 characters"));
                 }
                 if seen.insert(*role) {
                     may_be_given(tx, caller, tenant, field, *role).await?;
@@ -215,7 +215,7 @@ pub(super) async fn published(
     };
     let now = federation.platform().clock.now();
     let read = read.and_then(|facts| facts.in_time(now));
-    read.map(Some).map_err(|reason| Error::invalid_field(field, format!("is not the metadata of a provider: {reason}")))
+    read.map(Some).map_err(|reason| Error::invalid_field(field, format!("is not a provider's metadata: {reason}")))
 }
 
 fn set<V: Into<sea_orm::Value>>(
@@ -252,7 +252,7 @@ fn url(federation: &Federation, field: &str, address: &str) -> Result<String> {
         return Err(refused("must begin with https://"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() || parsed.fragment().is_some() {
-        return Err(refused("has neither an account nor a fragment"));
+        return Err(refused("must not have an account or a fragment"));
     }
     federation
         .platform()
@@ -266,7 +266,7 @@ fn url(federation: &Federation, field: &str, address: &str) -> Result<String> {
 fn issuer(federation: &Federation, address: &str) -> Result<String> {
     let address = url(federation, "issuer", address)?;
     match address.contains('?') {
-        true => Err(Error::invalid_field("issuer", "has no query")),
+        true => Err(Error::invalid_field("issuer", "must not have a query")),
         false => Ok(address),
     }
 }
@@ -280,7 +280,7 @@ fn scopes(given: Vec<String>) -> Result<Vec<String>> {
         return Err(Error::invalid_field("scopes", "names more than 50"));
     }
     if let Some(at) = given.iter().position(|scope| !is_token(scope)) {
-        return Err(Error::invalid_field(format!("scopes[{at}]"), "is no scope"));
+        return Err(Error::invalid_field(format!("scopes[{at}]"), "is not a scope"));
     }
     let others = given.into_iter().filter(|scope| scope != "openid");
     let mut all: Vec<String> = vec!["openid".to_owned()];
@@ -332,7 +332,8 @@ fn certificates(
 async fn may_be_given(tx: &Transaction, caller: &Caller, tenant: Tenant, field: String, id: RoleId) -> Result<()> {
     let role = role::find(tx.conn(), tenant, id).await?;
     if !roles::may_be_given(&role) {
-        let reason = "is Owner, Admin, or lets its holders change who may do what: people give such roles";
+        let reason = "is Owner, Admin, or lets its holders change what others may do: only people can assign such \
+                      roles";
         return Err(Error::invalid_field(field, reason));
     }
     caller.may_grant(&role.permissions())
@@ -350,16 +351,16 @@ pub(super) async fn route(tx: &Transaction, tenant: Tenant, provider: SsoProvide
         let field = || format!("domains[{at}]");
         let name = domains::normalise(text).filter(|name| proved.contains(name));
         let name =
-            name.ok_or_else(|| Error::invalid_field(field(), "is no domain that the organization has proved"))?;
+            name.ok_or_else(|| Error::invalid_field(field(), "is not a domain that the organization has verified"))?;
         if !seen.insert(name.clone()) {
-            return Err(Error::invalid_field(field(), "is there twice"));
+            return Err(Error::invalid_field(field(), "appears twice"));
         }
         // Index: sso_provider_domains(domain, organization_id), unique.
         let taken = domain::Entity::find()
             .filter(domain::Column::Domain.eq(&name))
             .filter(domain::Column::OrganizationId.eq(tenant.organization_id()));
         if taken.one(tx.conn()).await?.is_some() {
-            return Err(Error::invalid_field(field(), "is routed to another identity provider"));
+            return Err(Error::invalid_field(field(), "already belongs to another identity provider"));
         }
         let row = domain::ActiveModel {
             organization_id: Set(tenant.organization_id()),

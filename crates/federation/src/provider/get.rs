@@ -14,7 +14,7 @@ errors! { pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified
 
 /// Show one identity provider
 #[utoipa::path(get, path = "/api/v1/sso/providers/{provider_id}", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
     responses((status = 200, description = "The provider, without its secret", body = Envelope<ProviderAnswer>), GetErrors))]
 pub async fn get_provider(
     State(federation): State<Federation>,

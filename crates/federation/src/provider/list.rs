@@ -28,7 +28,7 @@ pub struct ProvidersQuery {
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100, default = 50, example = 50)]
     limit: Option<u64>,
-    /// How many to leave out.
+    /// How many to skip.
     #[garde(inner(range(max = 1_000_000)))]
     #[param(minimum = 0, default = 0, example = 0)]
     offset: Option<u64>,
@@ -46,7 +46,7 @@ errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 
 /// List the organization's identity providers
 #[utoipa::path(get, path = "/api/v1/sso/providers", tag = "sso", params(ProvidersQuery),
-    responses((status = 200, description = "Those of the organization that the caller stands in, in the order in which they came", body = Envelope<SsoProviders>), ListErrors))]
+    responses((status = 200, description = "Those of the session's organization, in the order in which they were added", body = Envelope<SsoProviders>), ListErrors))]
 pub async fn list_providers(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -104,10 +104,10 @@ pub(super) fn check(mapping: &BTreeMap<String, String>) -> Result<(), (String, &
         let starts = key.chars().next().is_some_and(|c| c.is_ascii_lowercase());
         let word = key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if !starts || !word || key.len() > 63 {
-            return Err((key.clone(), "is no name: use a-z, 0-9 and _, beginning with a letter"));
+            return Err((key.clone(), "is not a valid name: use a-z, 0-9 and _, beginning with a letter"));
         }
         if RESERVED.contains(&key.as_str()) {
-            return Err((key.clone(), "is the server's own"));
+            return Err((key.clone(), "is reserved"));
         }
         if name.trim().is_empty() || name.len() > 255 {
             return Err((key.clone(), "must name an attribute of the provider, in up to 255 bytes"));

@@ -25,7 +25,7 @@ const SAML_METADATA: &str = "application/samlmetadata+xml";
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MetadataQuery {
-    /// A provider of the organization that the caller stands in.
+    /// A provider of the session's organization.
     #[garde(skip)]
     #[param(value_type = i64, required = true)]
     provider_id: Option<SsoProviderId>,
@@ -54,9 +54,9 @@ pub struct MetadataAnswer {
 
 errors! { pub MetadataErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, ValidationError; }
 
-/// Give the metadata of this service to load into the identity provider
+/// Get this service's metadata, to load into the identity provider
 #[utoipa::path(get, path = "/api/v1/sso/metadata", tag = "sso", params(MetadataQuery),
-    responses((status = 200, description = "In an envelope; bare XML where `Accept` asks for application/samlmetadata+xml",
+    responses((status = 200, description = "In an envelope; plain XML if `Accept` asks for application/samlmetadata+xml",
         content((Envelope<MetadataAnswer> = "application/json"), (String = "application/samlmetadata+xml"))), MetadataErrors))]
 pub async fn get_metadata(
     State(federation): State<Federation>,
@@ -76,7 +76,7 @@ pub async fn get_metadata(
     let format = query.format.unwrap_or(usual);
     let metadata = match (provider.kind, format) {
         (Kind::Oidc, MetadataFormat::Xml) => {
-            return Err(Error::invalid_field("format", "must be json: OpenID Connect has no such document as XML"));
+            return Err(Error::invalid_field("format", "must be json: OpenID Connect has no such document in XML"));
         }
         (Kind::Oidc, MetadataFormat::Json) => of_client(&federation, &provider).to_string(),
         (Kind::Saml, MetadataFormat::Json) => {

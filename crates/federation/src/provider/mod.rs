@@ -91,13 +91,13 @@ pub struct Model {
     pub entity_id: Option<String>,
     /// SAML: where sign-ins begin.
     pub sso_url: Option<String>,
-    /// SAML: where its single logout is.
+    /// SAML: the address of its single logout.
     pub slo_url: Option<String>,
     /// SAML: where its metadata is read from, to follow its certificates.
     pub metadata_url: Option<String>,
     /// SAML: the certificates that its signatures are checked with, the newest first: an array of base64 DER.
     pub certificates: Json,
-    /// SAML: whether a response is taken that nobody here asked for.
+    /// SAML: whether a response is accepted that was not requested here.
     pub allow_idp_initiated: bool,
     /// OpenID Connect.
     pub issuer: Option<String>,
@@ -108,7 +108,7 @@ pub struct Model {
     /// From RiverGen's attributes (`email`, `name`, `first_name`, `last_name`, `groups`, or one of the member's own) to the
     /// names that the provider gives them.
     pub attribute_mapping: Json,
-    /// Whether a first sign-in makes a member.
+    /// Whether a first sign-in adds the person as a member.
     pub jit_provisioning: bool,
     pub default_role_id: Option<RoleId>,
     /// From the provider's groups to roles.
@@ -264,7 +264,7 @@ pub mod identity {
         /// OpenID Connect's `sub`, SAML's NameID; unique for the provider.
         pub subject: String,
         pub user_id: UserId,
-        /// As the provider last said it.
+        /// As the provider last sent it.
         pub email: Option<String>,
         /// What the provider last said of the person, by its own names: each an array of texts.
         pub attributes: Json,

@@ -24,18 +24,18 @@ use crate::{
     sign_in::{roles, sessions},
 };
 
-/// Whose account a subject of the provider is.
+/// The account that a subject of the provider belongs to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoIdentity {
     pub user_id: UserId,
     #[schema(examples("00u1x2"))]
     pub subject: String,
-    /// As the provider last said it.
+    /// As the provider last sent it.
     #[schema(examples("ada@acme.example"))]
     pub email: Option<String>,
     #[schema(examples(json!(["Engineering"])))]
     pub groups: Vec<String>,
-    /// The names of what the provider last said of them: for the mapping of attributes.
+    /// The names of the attributes that the provider last sent about them: for the attribute mapping.
     #[schema(examples(json!(["department", "email"])))]
     pub claims: Vec<String>,
     pub linked_at: DateTime<Utc>,
@@ -62,9 +62,9 @@ errors! {
     pub UnlinkErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, UserNotFound;
 }
 
-/// List who is linked to whom at an identity provider
+/// List the accounts linked at an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/providers/{provider_id}/identities", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in"), PageQuery),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization"), PageQuery),
     responses((status = 200, description = "In the order of their subjects", body = Envelope<Page<SsoIdentity>>), ListErrors))]
 pub async fn list_identities(
     State(federation): State<Federation>,
@@ -87,9 +87,9 @@ pub async fn list_identities(
 
 /// Unlink an account from an identity provider
 #[utoipa::path(delete, path = "/api/v1/sso/providers/{provider_id}/identities/{user_id}", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in"),
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization"),
         ("user_id" = UserId, Path, description = "Whose account it is")),
-    responses((status = 204, description = "Unlinked; the sessions that the provider opened for them have ended"), UnlinkErrors))]
+    responses((status = 204, description = "Unlinked; the sessions that the provider started for them have ended"), UnlinkErrors))]
 pub async fn unlink_identity(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

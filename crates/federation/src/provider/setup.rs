@@ -71,7 +71,7 @@ pub struct SsoSetup {
 
 errors! { pub SetupErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, NotFound; }
 
-/// Show what to enter where, to connect an identity provider
+/// Show what to enter where to connect an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/setup/{vendor}", tag = "sso",
     params(("vendor" = SsoVendor, Path, description = "Whose product the provider is")),
     responses((status = 200, description = "The values and the steps", body = Envelope<SsoSetup>), SetupErrors))]
@@ -152,51 +152,63 @@ fn provider(vendor: SsoVendor) -> Map<String, Value> {
 fn steps(vendor: SsoVendor) -> Vec<&'static str> {
     let first: &[&'static str] = match vendor {
         SsoVendor::Okta => &[
-            "In Okta's Admin Console open Applications, Create App Integration, OIDC - OpenID Connect, Web Application.",
-            "Enter both redirect addresses, leave the grant type at Authorization Code, and assign the people or groups.",
-            "On the tab Sign On add a groups claim named `groups` to the ID token, with the groups that shall come.",
-            "Copy the client ID, the client secret, and as issuer the address of your Okta domain.",
+            "In Okta's Admin Console, open Applications, choose Create App Integration, then OIDC - OpenID Connect and \
+             Web Application.",
+            "Enter both redirect URIs, leave the grant type at Authorization Code, and assign people or groups.",
+            "On the Sign On tab, add a groups claim named `groups` to the ID token, with the groups to send.",
+            "Copy the client ID and the client secret. The issuer is the address of your Okta domain.",
         ],
         SsoVendor::Entra => &[
-            "In the Entra admin center open App registrations, New registration, accounts in this directory only.",
-            "Enter both redirect addresses under the platform Web, and make a client secret under Certificates & secrets.",
-            "Under Token configuration add the optional claims `email` and `xms_edov` to the ID token, and the claim `groups`.",
+            "In the Entra admin center, open App registrations and choose New registration, for accounts in this \
+             directory only.",
+            "Enter both redirect URIs under the platform Web, and create a client secret under Certificates & secrets.",
+            "Under Token configuration, add the optional claims `email` and `xms_edov` to the ID token, and the claim \
+             `groups`.",
             "The issuer is https://login.microsoftonline.com/<directory ID>/v2.0; the client ID is the application's.",
-            "Entra sends no group names but their object IDs, and none at all to people in more than 200: assign groups to the application and let it send those alone.",
+            "Entra sends the object IDs of groups, not their names, and none at all for people in more than 200 \
+             groups: assign groups to the application and have Entra send only those.",
         ],
         SsoVendor::Google => &[
-            "In the Google Cloud console open APIs & Services, Credentials, Create credentials, OAuth client ID, Web application; set the audience to Internal.",
-            "Enter both redirect addresses, and copy the client ID and the client secret.",
-            "Google tells no groups by OpenID Connect; use SAML, or SCIM, if roles shall follow them.",
+            "In the Google Cloud console, open APIs & Services, Credentials, and choose Create credentials, OAuth \
+             client ID, Web application; set the audience to Internal.",
+            "Enter both redirect URIs, and copy the client ID and the client secret.",
+            "Google does not send groups over OpenID Connect; use SAML or SCIM if roles should follow groups.",
         ],
         SsoVendor::Keycloak => &[
-            "In the realm open Clients, Create client, OpenID Connect, with Client authentication on and Standard flow alone.",
-            "Enter both redirect addresses, and copy the client secret from the tab Credentials.",
-            "For groups add a mapper of the type Group Membership to the client's dedicated scope, with the claim name `groups` and without the full path.",
-            "Keycloak says `email_verified: false` of people whom nobody has verified; they cannot sign in for the first time until it is true.",
+            "In the realm, open Clients and choose Create client, OpenID Connect, with Client authentication on and \
+             only Standard flow enabled.",
+            "Enter both redirect URIs, and copy the client secret from the Credentials tab.",
+            "For groups, add a mapper of type Group Membership to the client's dedicated scope, with the claim name \
+             `groups` and without the full path.",
+            "Keycloak sends `email_verified: false` for people whose address nobody has verified; their first sign-in \
+             fails until it is true.",
             "The issuer is the address of the realm: https://<host>/realms/<realm>.",
         ],
         SsoVendor::GenericOidc => &[
-            "Register a confidential web application for the authorization code flow with PKCE, with both redirect addresses.",
-            "Copy the issuer as its discovery document spells it, the client ID and the client secret.",
-            "The provider must send `email` and `email_verified: true`; its attribute mapping can name another claim.",
+            "Register a confidential web application for the authorization code flow with PKCE, with both redirect \
+             URIs.",
+            "Copy the issuer exactly as its discovery document spells it, the client ID and the client secret.",
+            "The provider must send `email` and `email_verified: true`; the attribute mapping can name other claims.",
         ],
         SsoVendor::GenericSaml => &[
-            "Register the provider here first, by the address of its metadata, or by the document itself.",
-            "Then let it load ours, or enter our entity ID, ACS address and logout address: what is registered shows them on its page in the console, and its metadata in JSON has them.",
-            "The provider must sign its assertions with SHA-2, and send a NameID that stays: persistent, or an e-mail address.",
+            "Register the provider here first, with the address of its metadata or the document itself.",
+            "Then have it load our metadata, or enter our entity ID, ACS URL and logout URL: the provider's page in \
+             the console shows them, and so does its metadata in JSON.",
+            "The provider must sign its assertions with SHA-2, and send a NameID that does not change: persistent, or \
+             an e-mail address.",
         ],
     };
     let last = [
-        "Register the provider with these values; inactive, so that nobody signs in through it yet.",
-        "Prove the mail domain of your people under the organization's domains, if that is not done.",
-        "Test what the provider says of itself, which signs nobody in; then try a sign-in, which goes the whole way and shows what would happen.",
-        "Switch the provider on, which makes it active.",
+        "Register the provider with these values as inactive, so that nobody signs in through it yet.",
+        "Verify your people's e-mail domain under the organization's domains, if it is not verified yet.",
+        "Test the configuration, which signs nobody in; then try a full sign-in, which shows what would happen.",
+        "Switch the provider on to make it active.",
     ];
     let others: &[&'static str] = match vendor {
         SsoVendor::GenericSaml => &[],
         _ => &[
-            "If the organization has another OpenID provider: enter the redirect addresses that the new one shows once it is registered, on its page in the console and in its metadata.",
+            "If the organization has another OpenID provider, enter the redirect URIs that the new one shows once it \
+             is registered: on its page in the console and in its metadata.",
         ],
     };
     let (registered, rest) = last.split_at(1);

@@ -42,12 +42,13 @@ pub enum TestOutcome {
 pub struct ProviderTestResults {
     /// Whether the provider answers, and is who it should be.
     pub connection: TestOutcome,
-    /// Whether a sign-in can begin, and what comes back could be checked.
+    /// Whether a sign-in can start, and its answer could be checked.
     pub authentication_flow: TestOutcome,
     /// What is wrong, in words.
     #[schema(examples(json!(["The certificate expired on 2025-11-03."])))]
     pub errors: Vec<String>,
-    /// What it can say of people, by its own names, where its document tells them: for the mapping of attributes.
+    /// The attributes that it can send about people, by its own names, if its document lists them: for the attribute
+    /// mapping.
     #[schema(examples(json!(["email", "groups"])))]
     pub claims: Vec<String>,
 }
@@ -62,8 +63,8 @@ errors! { pub TestErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 
 /// Check a provider's configuration without signing anyone in
 #[utoipa::path(post, path = "/api/v1/sso/providers/{provider_id}/test", tag = "sso",
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
-    responses((status = 200, description = "What was found, be it good or bad", body = Envelope<ProviderTested>), TestErrors))]
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
+    responses((status = 200, description = "What was found, good or bad", body = Envelope<ProviderTested>), TestErrors))]
 pub async fn test_provider(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -81,8 +82,8 @@ pub async fn test_provider(
     let now = platform.clock.now();
     if !has_voucher(platform.db.read(), &provider, now).await? {
         test_results.add(
-            "Whoever last changed what is trusted of this provider is no active member any more, so nobody who administers the \
-             organization comes in by it: an owner saves it once.",
+            "The person who last changed the trusted settings of this provider is no longer an active member, so \
+             administrators cannot sign in through it: an owner must save it once.",
         );
     }
     let succeeded = test_results.errors.is_empty();
@@ -101,7 +102,7 @@ pub async fn test_provider(
         .details(json!({"errors": test_results.errors}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = if succeeded { "Nothing is wrong." } else { "Something is wrong: see the errors." };
+    let message = if succeeded { "No problems were found." } else { "Problems were found: see the errors." };
     Ok(Reply::ok(ProviderTested { test_results, message }, message))
 }
 
@@ -168,10 +169,13 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
         errors.push(format!("The document cannot be used: {}.", failure.text()));
     }
     if metadata.token_endpoint().is_none() {
-        errors.push("The provider has no token endpoint, so it does not know the authorization code flow.".to_owned());
+        errors
+            .push("The provider has no token endpoint, so it does not support the authorization code flow.".to_owned());
     }
     if !metadata.id_token_signing_alg_values_supported().iter().any(is_by_key) {
-        errors.push("The provider signs its ID tokens with no key of which it publishes the public half.".to_owned());
+        errors.push(
+            "The provider does not publish the public half of any key that its ID tokens are signed with.".to_owned(),
+        );
     }
     if metadata.jwks().keys().is_empty() {
         errors.push("The provider publishes no keys, so its ID tokens cannot be checked.".to_owned());
@@ -180,7 +184,7 @@ fn of_document(federation: &Federation, provider: &Model, discovered: &Discovere
         let is_unknown = |scope: &String| !known.iter().any(|known| known.as_str() == scope);
         let unknown: Vec<String> = provider.scopes().into_iter().filter(is_unknown).collect();
         if !unknown.is_empty() {
-            errors.push(format!("The provider does not know the scopes {}.", unknown.join(", ")));
+            errors.push(format!("The provider does not support the scopes {}.", unknown.join(", ")));
         }
     }
     errors

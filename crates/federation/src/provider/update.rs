@@ -38,19 +38,20 @@ pub struct UpdateProviderRequest {
     pub status: Option<Status>,
     pub entity_id: Option<String>,
     pub sso_url: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub slo_url: Option<Option<String>>,
     /// One more: PEM, or base64 of DER.
     pub certificate: Option<String>,
-    /// SAML: the provider's metadata; its certificates come beside those that are there.
+    /// SAML: the provider's metadata; its certificates are added to the existing ones.
     pub metadata_xml: Option<String>,
-    /// SAML: where that is; it is read at once, and again every day. `null`: its certificates are not followed any more.
+    /// SAML: the address of the metadata; it is read immediately, and again every day. `null`: its certificates are no
+    /// longer followed.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     pub metadata_url: Option<Option<String>>,
-    /// Fingerprints of those that are not trusted any more.
+    /// Fingerprints of those that are no longer trusted.
     #[garde(length(max = 100))]
     #[serde(default)]
     pub remove_certificates: Vec<String>,
@@ -76,8 +77,8 @@ errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Change an identity provider, or rotate its certificate
 #[utoipa::path(put, path = "/api/v1/sso/providers/{provider_id}", tag = "sso", request_body = UpdateProviderRequest,
-    params(("provider_id" = SsoProviderId, Path, description = "A provider of the organization that the caller stands in")),
-    responses((status = 200, description = "Changed; the next sign-in sees it", body = Envelope<ProviderAnswer>), UpdateErrors))]
+    params(("provider_id" = SsoProviderId, Path, description = "A provider of the session's organization")),
+    responses((status = 200, description = "Changed; it applies from the next sign-in", body = Envelope<ProviderAnswer>), UpdateErrors))]
 pub async fn update_provider(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -125,7 +126,7 @@ pub async fn update_provider(
     if is_another && draft.certificate.is_none() && draft.published_certificates.is_empty() {
         return Err(Error::invalid_field(
             "certificate",
-            "is required where entity_id changes: the old one was another provider's",
+            "is required when entity_id changes: the old one belongs to another provider",
         ));
     }
     let kept = if is_another { Vec::new() } else { before.certificates() };
@@ -171,7 +172,7 @@ pub async fn update_provider(
         .details(json!({"changed": changed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The identity provider is changed.";
+    let message = "The identity provider was changed.";
     Ok(Reply::ok(ProviderAnswer { provider, message }, message))
 }
 

@@ -47,7 +47,7 @@ pub struct SsoProvider {
     /// The mail domains that it signs in; none: all that the organization has proved.
     #[schema(examples(json!(["acme.example"])))]
     pub domains: BTreeSet<String>,
-    /// Whether a first sign-in makes a member.
+    /// Whether a first sign-in adds the person as a member.
     pub jit_provisioning: bool,
     pub default_role_id: Option<RoleId>,
     /// From the provider's groups to roles.

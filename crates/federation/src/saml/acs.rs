@@ -39,18 +39,18 @@ pub struct SamlResponseForm {
     /// The response, in base64.
     #[serde(rename = "SAMLResponse")]
     saml_response: String,
-    /// What the sign-in was begun with; absent or anything where the provider began it.
+    /// What the sign-in was started with; absent or anything if the provider started it.
     #[serde(rename = "RelayState")]
     relay_state: Option<String>,
 }
 
 errors! { pub AcsErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, SsoUserNotAllowed, AnotherPerson, NotAskedAnew, ProviderNotFound, RateLimited; }
 
-/// Take the SAML provider's answer and end the sign-in
+/// Handle the SAML provider's answer, and finish the sign-in
 #[utoipa::path(post, path = "/api/v1/sso/saml/acs/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider whose page posts it")),
     request_body(content = SamlResponseForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is sent there with `error` too"),
+    responses((status = 302, description = "To the redirect address of the start, with a one-time code; a browser is also sent there with `error`"),
         AcsErrors))]
 pub async fn saml_callback(
     State(federation): State<Federation>,
@@ -110,13 +110,13 @@ async fn judge(
             let secrets = begun.secrets(federation).await?;
             let id = secrets["request_id"].as_str().unwrap_or_default().to_owned();
             if request.as_deref() != Some(id.as_str()) {
-                return Ok(Err(Refusal::rejected("it answers another request than the one of this sign-in")));
+                return Ok(Err(Refusal::rejected("it answers a different request than the one of this sign-in")));
             }
             Some(id)
         }
         None if !provider.allow_idp_initiated => {
             return Ok(Err(Refusal::rejected(
-                "the provider began the sign-in itself, which is not allowed for it (allow_idp_initiated)",
+                "the provider started the sign-in itself, which is not allowed for it (allow_idp_initiated)",
             )));
         }
         None => None,
@@ -136,7 +136,7 @@ async fn judge(
     let tx = platform.db.begin().await?;
     let once = seen::Kind::Assertion;
     if !seen::is_first(&tx, provider.id, once, &said.assertion_id, said.expires_at).await? {
-        return Ok(Err(Refusal::rejected("the assertion was used before")));
+        return Ok(Err(Refusal::rejected("the assertion was already used")));
     }
     tx.commit().await?;
     Ok(mapping::assertion(provider, said))

@@ -308,9 +308,9 @@ fn what_is_not_signed_is_not_believed() {
     refused(&Answer::default().xml(), "neither the response nor the assertion is signed");
     // An assertion that came into a signed response afterwards, and a signed assertion in a response that was changed.
     let signed = Answer::default().signed_around();
-    refused(&signed.replace("ada@", "root@"), "signature does not fit");
+    refused(&signed.replace("ada@", "root@"), "signature does not match");
     let signed = Answer::default().signed();
-    refused(&signed.replace("ada@", "root@"), "signature does not fit");
+    refused(&signed.replace("ada@", "root@"), "signature does not match");
     // The signature of the assertion, moved to the response, and the other way round.
     let moved = signed.replace(signature(&signed), "");
     let moved = moved.replacen("</saml:Issuer>", &format!("</saml:Issuer>{}", signature(&signed)), 1);
@@ -329,7 +329,7 @@ fn a_valid_signature_does_not_excuse_one_that_is_not() {
     // The response was signed around an assertion that was signed; then the response is changed, where nothing but its
     // signature tells.
     let changed = both.replacen(r#" Version="2.0""#, r#" Version="2.0" Consent="urn:evil""#, 1);
-    refused(&changed, "signature does not fit");
+    refused(&changed, "signature does not match");
     // And the other way round: the response is signed anew, by somebody else, around what the provider signed.
     refused(&Signer::of_another().sign(&Answer::default().signed(), true), "certificate that is not among those");
 }
@@ -393,10 +393,10 @@ fn the_certificate_of_another_is_worth_nothing() {
     refused(&of_another, "certificate that is not among those of this provider");
     // Without its certificate in it, the signature fits no key.
     let info = cut(&of_another, "<ds:KeyInfo", "</ds:KeyInfo>").to_owned();
-    refused(&of_another.replace(&info, ""), "signature does not fit");
+    refused(&of_another.replace(&info, ""), "signature does not match");
     // The same with the right certificate claimed.
     let claimed = of_another.replace(&Signer::of_another().certificate, &Signer::of_provider().certificate);
-    refused(&claimed, "signature does not fit");
+    refused(&claimed, "signature does not match");
 }
 
 #[test]
@@ -424,8 +424,8 @@ fn it_must_be_for_us_and_from_them() {
         (Answer { recipient: elsewhere(), ..Answer::default() }, "for another recipient"),
         (Answer { destination: elsewhere(), ..Answer::default() }, "it is addressed to https://other.example/acs"),
         (Answer { issuer: elsewhere(), ..Answer::default() }, "it is issued by https://other.example/acs"),
-        (Answer { request: Some("_of_another"), ..Answer::default() }, "answers another request"),
-        (Answer { request: None, ..Answer::default() }, "answers another request"),
+        (Answer { request: Some("_of_another"), ..Answer::default() }, "answers a different request"),
+        (Answer { request: None, ..Answer::default() }, "answers a different request"),
     ] {
         refused(&answer.signed(), reason);
         refused(&answer.signed_around(), reason);
@@ -440,13 +440,10 @@ fn it_must_be_for_us_and_from_them() {
     );
     refused(&signed(xml.replace(restriction, &both)), "the response is for the audience");
     let method = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
-    refused(
-        &signed(xml.replace(method, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
-        "not one for whoever bears it",
-    );
+    refused(&signed(xml.replace(method, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")), "not a bearer assertion");
     // One that can be delivered for ever could be delivered again once its id is forgotten.
     let end = cut(&xml, "<saml:SubjectConfirmationData NotOnOrAfter=\"", "\" ");
-    refused(&signed(xml.replace(end, "<saml:SubjectConfirmationData ")), "not one for whoever bears it");
+    refused(&signed(xml.replace(end, "<saml:SubjectConfirmationData ")), "not a bearer assertion");
 }
 
 #[test]
@@ -457,7 +454,7 @@ fn the_session_ends_when_the_provider_says() {
     };
     let (end, signed) = until(90);
     assert_eq!(judge(&signed).unwrap().session_until, Some(end));
-    refused(&until(-2).1, "its time is over or has not come: SessionNotOnOrAfter");
+    refused(&until(-2).1, "it has expired or is not valid yet: SessionNotOnOrAfter");
 }
 
 #[test]
@@ -508,7 +505,7 @@ fn encrypted_assertions_are_read_where_the_signature_is_right() {
         assert_eq!(judge(&around).unwrap().name_id.value, "ada@acme.example");
         // Changed in any place, nothing of it is decrypted.
         let issuer = format!("<saml:Issuer>{ENTITY_ID}");
-        refused(&around.replacen(&issuer, "<saml:Issuer>https://evil.example", 1), "signature does not fit");
+        refused(&around.replacen(&issuer, "<saml:Issuer>https://evil.example", 1), "signature does not match");
     }
 }
 

@@ -95,14 +95,14 @@ pub struct SamlLoggedOut {
 
 errors! { pub SloErrors: SsoStateInvalid, SamlResponseInvalid, SamlAssertionRejected, ProviderNotFound, RateLimited; }
 
-/// Take a logout message that the provider sends by redirect
+/// Handle a logout message that the provider sends by redirect
 #[utoipa::path(get, path = "/api/v1/sso/saml/slo/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider"),
         ("SAMLRequest" = Option<String>, Query, description = "A LogoutRequest, deflated, in base64; or"),
         ("SAMLResponse" = Option<String>, Query, description = "a LogoutResponse"),
         ("RelayState" = Option<String>, Query), ("SigAlg" = Option<String>, Query), ("Signature" = Option<String>, Query)),
     responses((status = 200, description = "The sessions have ended; the provider has no address for an answer", body = Envelope<SamlLoggedOut>),
-        (status = 302, description = "Back to the provider with the answer, or, where it answered, to where the sign-out began"), SloErrors))]
+        (status = 302, description = "Back to the provider with the answer or, if it was the provider that answered, to where the sign-out started"), SloErrors))]
 pub async fn saml_logout(
     State(federation): State<Federation>,
     origin: RequestOrigin,
@@ -124,12 +124,12 @@ pub async fn saml_logout(
     take(&federation, id, message, &origin).await
 }
 
-/// Take a logout message that the provider's page posts
+/// Handle a logout message that the provider's page posts
 #[utoipa::path(post, path = "/api/v1/sso/saml/slo/{provider_id}", tag = "sso", security(()),
     params(("provider_id" = SsoProviderId, Path, description = "The provider")),
     request_body(content = SamlLogoutForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The sessions have ended; the provider has no address for an answer", body = Envelope<SamlLoggedOut>),
-        (status = 302, description = "Back to the provider with the answer, or, where it answered, to where the sign-out began"), SloErrors))]
+        (status = 302, description = "Back to the provider with the answer or, if it was the provider that answered, to where the sign-out started"), SloErrors))]
 pub async fn saml_logout_form(
     State(federation): State<Federation>,
     origin: RequestOrigin,
@@ -235,7 +235,7 @@ async fn requested(
     let request = received.message();
     let tx = platform.db.begin().await?;
     if !seen::is_first(&tx, provider.id, seen::Kind::LogoutRequest, request.id().as_str(), end).await? {
-        return Ok(Err(Refusal::rejected("the LogoutRequest was used before")));
+        return Ok(Err(Refusal::rejected("the LogoutRequest was already used")));
     }
     let indexes: Vec<&str> = request.session_indexes().iter().map(SessionIndex::as_str).collect();
     let sessions_ended = sessions::end(federation, tx, provider, subject.as_deref(), &indexes).await?;
@@ -279,10 +279,12 @@ fn accept(
     // Where people are named by an attribute, the NameID is not the name that is kept; the session is.
     let is_renamed = provider.mapping().contains_key("subject");
     if is_renamed && request.session_indexes().is_empty() {
-        return Err(Refusal::rejected("people are named by an attribute here, and the LogoutRequest names no session"));
+        return Err(Refusal::rejected(
+            "people are identified by an attribute here, and the LogoutRequest names no session",
+        ));
     }
     let name_id = request.name_id().map(|name_id| name_id.value().trim().to_owned());
-    let name_id = name_id.ok_or_else(|| Refusal::rejected("the LogoutRequest names nobody in plain"))?;
+    let name_id = name_id.ok_or_else(|| Refusal::rejected("the LogoutRequest names nobody in plain text"))?;
     Ok(Accepted { sp, peer, end, subject: (!is_renamed).then_some(name_id), received })
 }
 
@@ -290,13 +292,13 @@ fn accept(
 fn end_of(received: &Received<saml_rs::LogoutRequest>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal> {
     let read = |text: &str| {
         let read = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-        read.map_err(|_| Refusal::rejected("the LogoutRequest has a time that is none"))
+        read.map_err(|_| Refusal::rejected("the LogoutRequest has an invalid time"))
     };
     let issued = read(received.message().issue_instant().as_str())?;
     let end = issued + OLDEST;
     if issued > now + SKEW || end + SKEW < now {
         return Err(Refusal::rejected(
-            "the LogoutRequest is too old, or of the future: look at the clocks of both servers",
+            "the LogoutRequest is too old, or from the future: check the clocks of both servers",
         ));
     }
     Ok(end + SKEW)
@@ -452,9 +454,9 @@ mod tests {
         let (another, own) = (Signer::of_another(), Signer::of_provider());
         let by_another = another.sign(&asked.xml(), true);
         refused(&by_another, "certificate that is not among those of this provider");
-        refused(&by_another.replace(&another.certificate, &own.certificate), "signature does not fit");
+        refused(&by_another.replace(&another.certificate, &own.certificate), "signature does not match");
         // Changed after it was signed.
-        refused(&asked.signed().replace(">ada<", ">root<"), "signature does not fit");
+        refused(&asked.signed().replace(">ada<", ">root<"), "signature does not match");
         let issuer = Asked { issuer: "https://idp.globex.example/metadata", ..Asked::default() };
         refused(&issuer.signed(), "it is issued by https://idp.globex.example/metadata");
     }
@@ -483,9 +485,9 @@ mod tests {
         let of = |issued, until| Asked { issued, until, ..Asked::default() }.signed();
         let (now, minute) = (now(), Duration::minutes(1));
         assert!(posted(&of(now - minute * 11, None)).is_ok());
-        refused(&of(now - minute * 12, None), "too old, or of the future");
-        refused(&of(now + minute * 2, None), "too old, or of the future");
+        refused(&of(now - minute * 12, None), "too old, or from the future");
+        refused(&of(now + minute * 2, None), "too old, or from the future");
         // The provider's own limit is kept where it is narrower.
-        refused(&of(now - minute * 5, Some(now - minute * 2)), "its time is over");
+        refused(&of(now - minute * 5, Some(now - minute * 2)), "it has expired");
     }
 }

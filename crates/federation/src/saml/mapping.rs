@@ -95,22 +95,24 @@ pub(super) fn assertion(provider: &provider::Model, said: Said) -> Result<Assert
     let subject = match provider.mapping().get(SUBJECT) {
         Some(name) => match named.values(SUBJECT, &[]) {
             [subject] => subject.clone(),
-            [] => return Err(Refusal::rejected(format!("the attribute {name}, which names people, is missing"))),
+            [] => return Err(Refusal::rejected(format!("the attribute {name}, which identifies people, is missing"))),
             _ => {
-                return Err(Refusal::rejected(format!("the attribute {name}, which names people, has several values")));
+                return Err(Refusal::rejected(format!(
+                    "the attribute {name}, which identifies people, has several values"
+                )));
             }
         },
         None if format == name_id_format::TRANSIENT => {
             return Err(Refusal::rejected(
-                "the NameID is transient: it is another one each time. Let the identity provider send a persistent one or an \
-                 e-mail address, or map `subject` to an attribute that stays",
+                "the NameID is transient: it is different each time. Have the identity provider send a persistent one \
+                 or an e-mail address, or map `subject` to an attribute that does not change",
             ));
         }
         // One that a provider behind this one gave: each of them may give the same to somebody else (SAML Core, 8.3.7).
         None if format == name_id_format::PERSISTENT && qualifier.is_some() && *qualifier != provider.entity_id => {
             return Err(Refusal::rejected(
-                "the NameID was given by another identity provider (NameQualifier) than the one that this provider is. Let it \
-                 send its own, or map `subject` to an attribute",
+                "the NameID was issued by a different identity provider (NameQualifier) than this one. Have it send \
+                 its own, or map `subject` to an attribute",
             ));
         }
         None => name_id.clone(),

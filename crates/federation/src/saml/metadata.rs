@@ -77,7 +77,7 @@ impl ProviderFacts {
     /// The reason where the time of the document is over: what it says is not to be believed any more (SAML Metadata, 2.3.1).
     pub fn in_time(self, now: DateTime<Utc>) -> Result<Self, String> {
         match self.valid_until {
-            Some(end) if end <= now => Err(format!("its time is over since {} (validUntil)", end.format("%Y-%m-%d"))),
+            Some(end) if end <= now => Err(format!("it expired on {} (validUntil)", end.format("%Y-%m-%d"))),
             _ => Ok(self),
         }
     }
@@ -98,7 +98,7 @@ pub fn read(xml: &str) -> Result<ProviderFacts, String> {
         match (entities.next(), entities.next()) {
             (Some(only), None) => only,
             (None, _) => return Err("it describes no identity provider".to_owned()),
-            _ => return Err("it describes several identity providers: give the document of one".to_owned()),
+            _ => return Err("it describes several identity providers: give a document with only one".to_owned()),
         }
     } else {
         return Err(format!("an EntityDescriptor was expected, and this is a {}", root.local_name()));
@@ -118,8 +118,8 @@ pub fn read(xml: &str) -> Result<ProviderFacts, String> {
         let found = services.find(|one| one.attribute("Binding") == Some(REDIRECT));
         found.and_then(|one| one.attribute("Location")).map(|location| location.trim().to_owned())
     };
-    let sso_url =
-        redirect("SingleSignOnService").ok_or_else(|| "the provider takes no requests by HTTP-Redirect".to_owned())?;
+    let sso_url = redirect("SingleSignOnService")
+        .ok_or_else(|| "the provider does not accept requests by HTTP-Redirect".to_owned())?;
 
     let mut certificates: Vec<String> = Vec::new();
     let keys = role.named(namespace::METADATA, "KeyDescriptor");
@@ -151,7 +151,7 @@ pub fn read(xml: &str) -> Result<ProviderFacts, String> {
 
 /// Gets the document of an address, the guarded way out. Redirects are followed within the host alone.
 pub async fn fetch(outbound: &Outbound, address: &str) -> Result<String, String> {
-    let mut url = Url::parse(address).map_err(|_| "its address is none".to_owned())?;
+    let mut url = Url::parse(address).map_err(|_| "its address is not valid".to_owned())?;
     for _ in 0..=MOST_REDIRECTS {
         let request = outbound.http_without_redirects().get(url.clone()).timeout(PATIENCE);
         let response = request.send().await.map_err(|error| match net::blocked(&error) {

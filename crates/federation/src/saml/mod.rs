@@ -127,9 +127,9 @@ pub async fn diagnose(federation: &Federation, provider: &provider::Model) -> Ve
 
 errors! { pub MetadataErrors: ProviderNotFound; }
 
-/// Give the SAML metadata of this service to an identity provider
+/// Get this service's SAML metadata for an identity provider
 #[utoipa::path(get, path = "/api/v1/sso/saml/metadata/{provider_id}", tag = "sso", security(()),
-    params(("provider_id" = SsoProviderId, Path, description = "The provider that is to load it")),
+    params(("provider_id" = SsoProviderId, Path, description = "The provider that loads it")),
     responses((status = 200, description = "An EntityDescriptor: addresses, certificates to verify with and to encrypt for; nothing in it is secret",
         body = String, content_type = "application/samlmetadata+xml"), MetadataErrors))]
 pub async fn saml_metadata(State(federation): State<Federation>, Path(id): Path<SsoProviderId>) -> Result<Response> {

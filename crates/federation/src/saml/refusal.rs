@@ -53,40 +53,40 @@ impl From<SamlError> for Refusal {
                 format!("it is addressed to {}, and this address is {expected}", given(actual))
             }
             SamlError::InResponseToMismatch { expected: Some(_), .. } => {
-                "it answers another request than the one of this sign-in".to_owned()
+                "it answers a different request than the one of this sign-in".to_owned()
             }
             SamlError::InResponseToMismatch { expected: None, .. } => {
                 "it answers a request that was not made here".to_owned()
             }
             SamlError::AudienceMismatch { expected } => format!("it is not for the audience {expected}"),
             SamlError::TimeWindowInvalid { field: TimeWindowField::Conditions } => {
-                "the assertion is not valid yet or not any more: look at the clocks of both servers".to_owned()
+                "the assertion is not valid yet or no longer valid: check the clocks of both servers".to_owned()
             }
-            SamlError::TimeWindowInvalid { field } => format!("its time is over or has not come: {field}"),
+            SamlError::TimeWindowInvalid { field } => format!("it has expired or is not valid yet: {field}"),
             SamlError::SubjectConfirmationInvalid { reason } => match reason {
                 SubjectConfirmationReason::RecipientMismatch => {
                     "the assertion is for another recipient than this address".to_owned()
                 }
                 SubjectConfirmationReason::InResponseToMismatch => {
-                    "the assertion answers another request than the one of this sign-in".to_owned()
+                    "the assertion answers a different request than the one of this sign-in".to_owned()
                 }
                 SubjectConfirmationReason::TimeWindowInvalid => {
-                    "the time to deliver the assertion is over: look at the clocks of both servers".to_owned()
+                    "the assertion was delivered too late: check the clocks of both servers".to_owned()
                 }
-                other => format!("the assertion is not one for whoever bears it ({other})"),
+                other => format!("the assertion is not a bearer assertion ({other})"),
             },
             SamlError::SignatureVerification { reason: SignatureVerificationReason::ReferenceDigest } => {
                 "it was changed after it was signed".to_owned()
             }
             SamlError::SignatureVerification { .. } => {
-                "its signature does not fit: it was changed, or signed with another key than those of this provider's \
-                 certificates"
+                "its signature does not match: it was changed, or signed with a different key than those of this \
+                 provider's certificates"
                     .to_owned()
             }
             SamlError::CertificateMismatch => {
                 "it is signed with a certificate that is not among those of this provider".to_owned()
             }
-            SamlError::NoTrustedCertificate => "this provider has no certificate that is good today".to_owned(),
+            SamlError::NoTrustedCertificate => "this provider has no certificate that is valid today".to_owned(),
             SamlError::SignatureMissing | SamlError::AssertionSignatureRequired => "it is not signed".to_owned(),
             other => other.to_string(),
         })

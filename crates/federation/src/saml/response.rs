@@ -206,7 +206,7 @@ fn read(session: &SsoSession) -> Result<Said, Refusal> {
         said.session = said.session.or_else(|| index.map(str::to_owned));
         if let Some(text) = statement.attribute("SessionNotOnOrAfter") {
             let until = DateTime::parse_from_rfc3339(text).map(|until| until.to_utc());
-            let until = until.map_err(|_| Refusal::rejected("the time at which the session ends is none"))?;
+            let until = until.map_err(|_| Refusal::rejected("the time at which the session ends is not valid"))?;
             said.session_until = Some(said.session_until.map_or(until, |earlier| earlier.min(until)));
         }
         let instant = statement.attribute("AuthnInstant").and_then(|text| DateTime::parse_from_rfc3339(text).ok());

@@ -87,10 +87,10 @@ pub struct List {
     schemas: [&'static str; 1],
     total_results: u64,
     items_per_page: usize,
-    /// Not of a page that was read by cursor.
+    /// Not for a list that is read by cursor.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_index: Option<u64>,
-    /// Where the next page begins, of one that was read by cursor.
+    /// Where the next page begins, if the list is read by cursor.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
     #[serde(rename = "Resources")]

@@ -29,9 +29,9 @@ pub fn operations() -> OpenApiRouter<Federation> {
     OpenApiRouter::new().routes(routes!(bulk)).layer(axum::extract::DefaultBodyLimit::max(LARGEST))
 }
 
-/// Do many operations in one request
+/// Process many operations in one request
 #[utoipa::path(post, path = "/scim/v2/Bulk", tag = "scim", request_body(content = ScimBulk, content_type = "application/scim+json"),
-    responses((status = 200, description = "What became of each, in their order", body = ScimBulkAnswer, content_type = "application/scim+json"), BulkFaults))]
+    responses((status = 200, description = "The result of each, in their order", body = ScimBulkAnswer, content_type = "application/scim+json"), BulkFaults))]
 async fn bulk(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     require_schema(&body, REQUEST)?;
     let operations = body.get("Operations").and_then(Value::as_array);

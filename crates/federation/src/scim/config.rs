@@ -78,21 +78,22 @@ impl Model {
 #[schema(example = json!({"provider_id": 7, "group_role_mapping": {"Engineering": 3}, "expires_in_days": 365}))]
 pub struct ConfigureScimRequest {
     pub provider_id: SsoProviderId,
-    /// `false` ends the token at once; who was pushed stays as they are.
+    /// `false` revokes the token immediately; people who were provisioned stay as they are.
     #[schema(default = true)]
     pub enabled: Option<bool>,
     /// Issues a new token.
     #[schema(default = false)]
     pub rotate_token: Option<bool>,
-    /// For so long the old token is good beside a new one.
+    /// How long the old token keeps working beside a new one.
     #[garde(inner(range(max = 168)))]
     #[schema(default = 0, maximum = 168)]
     pub overlap_hours: Option<u16>,
-    /// What everybody gets who is pushed: no role that gives roles or sets up sign-in. `null`: that of the organization.
+    /// The role of everyone who is provisioned: not one that can assign roles or set up sign-in. `null`: the
+    /// organization's default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RoleId>)]
     pub default_role_id: Option<Option<RoleId>>,
-    /// From the name or the external id of a group to a role, of the same kind. Takes the place of what was there.
+    /// From the name or the external id of a group to a role, of the same kind. Replaces the existing mapping.
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
     /// Until the token ends; without it, until it is rotated.
     #[garde(inner(range(min = 1, max = 365)))]
@@ -109,7 +110,7 @@ pub struct ScimConfig {
     /// What the provider is told to talk to.
     #[schema(examples("https://rivergen.example/scim/v2"))]
     pub base_url: String,
-    /// How the token begins; null where there is none that is good.
+    /// How the token begins; null if there is none that works.
     #[schema(examples("scim_3mKq7x"))]
     pub token_prefix: Option<String>,
     /// To the minute.
@@ -143,7 +144,7 @@ impl ScimConfig {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScimConfigured {
     pub config: ScimConfig,
-    /// Shown this once, where one was issued.
+    /// Only shown this once, if one was issued.
     #[schema(examples("scim_…"))]
     pub bearer_token: Option<String>,
     pub message: &'static str,
@@ -152,9 +153,9 @@ pub struct ScimConfigured {
 /// How provisioning is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScimState {
-    /// Who was pushed by this provider, and is a member.
+    /// Members who were provisioned by this provider.
     pub provisioned_users: u64,
-    /// Those of them whom it lets in.
+    /// Those of them that it lists as active.
     pub active_users: u64,
     /// To the minute.
     pub last_request_at: Option<DateTime<Utc>>,
@@ -273,9 +274,9 @@ pub async fn configure_scim(
     tx.publish(Event::OrganizationChanged(tenant.organization_id())).await?;
     tx.commit().await?;
     let message = match (&bearer_token, enabled) {
-        (Some(_), _) => "Copy the token now: it is not shown again.",
-        (None, true) => "The configuration is changed.",
-        (None, false) => "SCIM is switched off, and its token has ended.",
+        (Some(_), _) => "Copy the token now: it will not be shown again.",
+        (None, true) => "The configuration was changed.",
+        (None, false) => "SCIM was switched off, and its token no longer works.",
     };
     let answer = ScimConfigured { config, bearer_token, message };
     Ok(if is_new { Reply::created(answer, message) } else { Reply::ok(answer, message) })
@@ -317,7 +318,10 @@ async fn change_token(
 async fn check_role(tx: &Transaction, caller: &Caller, tenant: Tenant, id: RoleId, field: &str) -> Result<()> {
     let role = role::find(tx.conn(), tenant, id).await?;
     if !may_be_given(&role) {
-        return Err(Error::invalid_field(field, "is a role that runs the organization, which no push gives"));
+        return Err(Error::invalid_field(
+            field,
+            "is a role that manages the organization, which provisioning cannot assign",
+        ));
     }
     caller.may_grant(&role.permissions())
 }
@@ -329,10 +333,10 @@ async fn check_mapping(
     mapping: &BTreeMap<String, RoleId>,
 ) -> Result<()> {
     if mapping.len() > MOST_GROUPS {
-        return Err(Error::invalid_field("group_role_mapping", "names at most 1,000 groups"));
+        return Err(Error::invalid_field("group_role_mapping", "must not name more than 1,000 groups"));
     }
     if mapping.keys().any(|name| name.trim().is_empty() || name.chars().count() > 255) {
-        return Err(Error::invalid_field("group_role_mapping", "names groups by 1 to 255 characters"));
+        return Err(Error::invalid_field("group_role_mapping", "must name groups with 1 to 255 characters"));
     }
     let distinct: std::collections::BTreeSet<RoleId> = mapping.values().copied().collect();
     for id in distinct {
@@ -352,9 +356,9 @@ pub(super) async fn find(db: &impl ConnectionTrait, tenant: Tenant, provider: Op
     found.ok_or_else(|| ErrorCode::ScimNotConfigured.into())
 }
 
-/// Show the SCIM configuration and how provisioning is doing
+/// Show the SCIM configuration and the state of provisioning
 #[utoipa::path(get, path = "/api/v1/sso/scim/config", tag = "sso", params(ScimConfigQuery),
-    responses((status = 200, description = "As it stands; without the token", body = Envelope<ScimConfigAnswer>), GetErrors))]
+    responses((status = 200, description = "The current configuration, without the token", body = Envelope<ScimConfigAnswer>), GetErrors))]
 pub async fn get_scim_config(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

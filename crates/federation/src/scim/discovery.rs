@@ -23,7 +23,7 @@ pub fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(get_resource_type))
 }
 
-/// Tell which SCIM features the server has
+/// Read which SCIM features the server supports
 #[utoipa::path(get, path = "/scim/v2/ServiceProviderConfig", tag = "scim",
     responses((status = 200, description = "What works", body = ScimServiceProviderConfig, content_type = "application/scim+json"), ListFaults))]
 async fn service_provider_config(provisioner: Provisioner) -> Answer {

@@ -31,14 +31,14 @@ pub fn operations() -> OpenApiRouter<Federation> {
         .routes(routes!(get_group, replace_group, patch_group, delete_group))
 }
 
-/// List or look up the organization's users
+/// List or search the organization's users
 #[utoipa::path(get, path = "/scim/v2/Users", tag = "scim", params(ListParameters),
-    responses((status = 200, description = "A page, in the order of their ids where no other is asked for", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
+    responses((status = 200, description = "A page, ordered by id unless another order is asked for", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
 async fn list_users(provisioner: Provisioner, search: Search) -> Result<Answer> {
     list::users(&provisioner, &search).await
 }
 
-/// Look up users by a body instead of a query
+/// Search users with a request body
 #[utoipa::path(post, path = "/scim/v2/Users/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page", body = ScimUsers, content_type = "application/scim+json"), ListFaults))]
 async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
@@ -48,7 +48,7 @@ async fn search_users(provisioner: Provisioner, Body(body): Body) -> Result<Answ
 /// Provision a user into the organization
 #[utoipa::path(post, path = "/scim/v2/Users", tag = "scim", params(ProjectionParameters),
     request_body(content = ScimUser, content_type = "application/scim+json"),
-    responses((status = 201, description = "A member from now on; one who was a member before is managed from now on", body = ScimUser, content_type = "application/scim+json"), CreateFaults))]
+    responses((status = 201, description = "Now a member; someone who was already a member is managed from now on", body = ScimUser, content_type = "application/scim+json"), CreateFaults))]
 async fn create_user(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
     let projection = search.projection(&USERS)?;
     let shown = user::create(&provisioner, &body).await?;
@@ -76,7 +76,7 @@ async fn get_user(
 #[utoipa::path(put, path = "/scim/v2/Users/{user_id}", tag = "scim",
     params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
     request_body(content = ScimUser, content_type = "application/scim+json"),
-    responses((status = 200, description = "As it is now; what was left out is gone, but for active", body = ScimUser, content_type = "application/scim+json"), ReplaceFaults))]
+    responses((status = 200, description = "As it is now; anything left out is removed, except active", body = ScimUser, content_type = "application/scim+json"), ReplaceFaults))]
 async fn replace_user(
     provisioner: Provisioner,
     Id(id): Id,
@@ -89,11 +89,11 @@ async fn replace_user(
     Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
-/// Change single attributes of a user
+/// Change individual attributes of a user
 #[utoipa::path(patch, path = "/scim/v2/Users/{user_id}", tag = "scim",
     params(("user_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
     request_body(content = ScimPatch, content_type = "application/scim+json"),
-    responses((status = 200, description = "As it is now; active false ends sessions and tokens at once", body = ScimUser, content_type = "application/scim+json"), PatchFaults))]
+    responses((status = 200, description = "As it is now; active false ends sessions and tokens immediately", body = ScimUser, content_type = "application/scim+json"), PatchFaults))]
 async fn patch_user(
     provisioner: Provisioner,
     Id(id): Id,
@@ -106,10 +106,10 @@ async fn patch_user(
     Ok(shown.projected(&USERS, &projection).answer(StatusCode::OK))
 }
 
-/// Take a user out of the organization
+/// Remove a user from the organization
 #[utoipa::path(delete, path = "/scim/v2/Users/{user_id}", tag = "scim",
     params(("user_id" = String, Path, description = "The id that SCIM answered")),
-    responses((status = 204, description = "Out; the account and its other organizations stay, and a later create brings the member back"), DeleteFaults))]
+    responses((status = 204, description = "Removed; the account and its other organizations stay, and a later create brings the member back"), DeleteFaults))]
 async fn delete_user(provisioner: Provisioner, Id(id): Id, preconditions: Preconditions) -> Result<Answer> {
     user::delete(&provisioner, id, &preconditions).await?;
     Ok(Answer::no_content())
@@ -117,29 +117,29 @@ async fn delete_user(provisioner: Provisioner, Id(id): Id, preconditions: Precon
 
 /// List groups
 #[utoipa::path(get, path = "/scim/v2/Groups", tag = "scim", params(ListParameters),
-    responses((status = 200, description = "A page; shorter than asked for where its groups have many members, and without them where excludedAttributes names them", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
+    responses((status = 200, description = "A page; shorter than asked for if its groups have many members, and without members if excludedAttributes names them", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
 async fn list_groups(provisioner: Provisioner, search: Search) -> Result<Answer> {
     list::groups(&provisioner, &search).await
 }
 
-/// Look up groups by a body instead of a query
+/// Search groups with a request body
 #[utoipa::path(post, path = "/scim/v2/Groups/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page", body = ScimGroups, content_type = "application/scim+json"), ListFaults))]
 async fn search_groups(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     list::groups(&provisioner, &Search::of_body(&body)?).await
 }
 
-/// Look up users and groups together
+/// List users and groups together
 #[utoipa::path(post, path = "/scim/v2/.search", tag = "scim", request_body(content = ScimSearch, content_type = "application/scim+json"),
     responses((status = 200, description = "A page: users, then groups", body = ScimDefinitions, content_type = "application/scim+json"), ListFaults))]
 async fn search_everything(provisioner: Provisioner, Body(body): Body) -> Result<Answer> {
     list::everything(&provisioner, &Search::of_body(&body)?).await
 }
 
-/// Make a group
+/// Create a group
 #[utoipa::path(post, path = "/scim/v2/Groups", tag = "scim", params(ProjectionParameters),
     request_body(content = ScimGroup, content_type = "application/scim+json"),
-    responses((status = 201, description = "Made; its members hold what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
+    responses((status = 201, description = "Created; its members get what it is mapped to", body = ScimGroup, content_type = "application/scim+json"), CreateFaults))]
 async fn create_group(provisioner: Provisioner, search: Search, Body(body): Body) -> Result<Answer> {
     let projection = search.projection(&GROUPS)?;
     let parts = Parts::of(&projection, &provisioner.base());
@@ -193,12 +193,12 @@ async fn replace_group(
     Ok(shown_group(&provisioner, &projection, changed).await?.answer(StatusCode::OK))
 }
 
-/// Change a group's name, or who is in it
+/// Change a group's name or members
 #[utoipa::path(patch, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
     params(("scim_group_id" = String, Path, description = "The id that SCIM answered"), ProjectionParameters),
     request_body(content = ScimPatch, content_type = "application/scim+json"),
     responses(
-        (status = 200, description = "As it is now, where attributes or excludedAttributes asks for it", body = ScimGroup, content_type = "application/scim+json"),
+        (status = 200, description = "As it is now, if attributes or excludedAttributes asks for it", body = ScimGroup, content_type = "application/scim+json"),
         (status = 204, description = "Done, with the entity tag"), PatchFaults))]
 async fn patch_group(
     provisioner: Provisioner,
@@ -219,7 +219,7 @@ async fn patch_group(
 /// Delete a group; its members stay
 #[utoipa::path(delete, path = "/scim/v2/Groups/{scim_group_id}", tag = "scim",
     params(("scim_group_id" = String, Path, description = "The id that SCIM answered")),
-    responses((status = 204, description = "Gone, with the roles that it gave"), DeleteFaults))]
+    responses((status = 204, description = "Deleted, with the roles that it gave"), DeleteFaults))]
 async fn delete_group(provisioner: Provisioner, Id(id): Id, preconditions: Preconditions) -> Result<Answer> {
     group::delete(&provisioner, id, &preconditions).await?;
     Ok(Answer::no_content())

@@ -156,7 +156,7 @@ pub fn literal(attribute: &Attribute, op: &CompareOp, value: &CompValue) -> Resu
     let is_equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
     match (attribute.kind, value) {
         (_, CompValue::Null) if is_equality => Ok(Literal::Nothing),
-        (_, CompValue::Null) => Err(invalid(format!("{name} cannot be compared so with null."))),
+        (_, CompValue::Null) => Err(invalid(format!("{name} cannot be compared with null this way."))),
         (_, CompValue::Str(text)) if text.contains('\0') => Err(invalid("A text has no zero byte.".to_owned())),
         (Kind::Boolean, _) if !is_equality => Err(invalid(format!("{name} is true or false: compare by eq or ne."))),
         (Kind::Boolean, CompValue::True) => Ok(Literal::Flag(true)),

@@ -235,7 +235,7 @@ impl<'a> Change<'a> {
             wished.keys().chain(&named).copied().filter(|id| !known.contains_key(id)).collect();
         known.extend(self.users(unknown).await?);
         if let Some(unknown) = named.iter().find(|id| !known.contains_key(id)) {
-            return Err(ScimError::value(format!("The member {unknown} is no user of the organization.")));
+            return Err(ScimError::value(format!("The member {unknown} is not a user of the organization.")));
         }
         let (mut new, mut gone) = (Vec::new(), Vec::new());
         for (id, Known { row, is_in }) in known {

@@ -221,7 +221,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             return Err(ScimError::value("The body must not contain a zero byte."));
         }
         let object = serde_json::from_slice(&bytes)
-            .map_err(|error| ScimError::new(Kind::InvalidSyntax, format!("The body is no JSON object: {error}.")))?;
+            .map_err(|error| ScimError::new(Kind::InvalidSyntax, format!("The body is not a JSON object: {error}.")))?;
         Ok(Self(object))
     }
 }
@@ -344,7 +344,7 @@ impl Preconditions {
     pub fn require(&self, version: i64) -> Result<()> {
         self.require_match(version)?;
         match self.is_known(version) {
-            true => Err(ScimError::of_status(412, "The resource is of a version that If-None-Match names.")),
+            true => Err(ScimError::of_status(412, "The resource has a version that If-None-Match names.")),
             false => Ok(()),
         }
     }
@@ -353,7 +353,7 @@ impl Preconditions {
     pub fn require_match(&self, version: i64) -> Result<()> {
         match &self.if_match {
             Some(known) if !names(known, version) => {
-                Err(ScimError::of_status(412, "The resource was changed meanwhile; read it again."))
+                Err(ScimError::of_status(412, "The resource was changed in the meantime; read it again."))
             }
             _ => Ok(()),
         }

@@ -91,10 +91,10 @@ pub struct ScimUsers {
     pub total_results: u64,
     #[schema(rename = "itemsPerPage")]
     pub items_per_page: u64,
-    /// Not of a page that was read by cursor.
+    /// Not for a list that is read by cursor.
     #[schema(rename = "startIndex")]
     pub start_index: Option<u64>,
-    /// Where the next page begins, of one that was read by cursor.
+    /// Where the next page begins, if the list is read by cursor.
     #[schema(rename = "nextCursor")]
     pub next_cursor: Option<String>,
     #[schema(rename = "Resources")]
@@ -109,10 +109,10 @@ pub struct ScimGroups {
     pub total_results: u64,
     #[schema(rename = "itemsPerPage")]
     pub items_per_page: u64,
-    /// Not of a page that was read by cursor.
+    /// Not for a list that is read by cursor.
     #[schema(rename = "startIndex")]
     pub start_index: Option<u64>,
-    /// Where the next page begins, of one that was read by cursor.
+    /// Where the next page begins, if the list is read by cursor.
     #[schema(rename = "nextCursor")]
     pub next_cursor: Option<String>,
     #[schema(rename = "Resources")]
@@ -277,7 +277,7 @@ pub struct ListParameters {
     /// At most 100; 0 tells only how many there are.
     #[param(default = 100)]
     pub count: Option<i64>,
-    /// Reads by cursor instead: empty for the first page, then `nextCursor` of the one before.
+    /// Reads by cursor instead: empty for the first page, then `nextCursor` of the previous one.
     pub cursor: Option<String>,
     /// Only these attributes, separated by commas.
     pub attributes: Option<String>,
@@ -327,18 +327,19 @@ macro_rules! faults {
         impl utoipa::IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
                 faults(&[$(($status, $when)),+, (401, "The bearer token is missing, wrong or expired."),
-                    (429, "Too many requests; wait as long as Retry-After says.")])
+                    (429, "Too many requests; try again later (Retry-After says when).")])
             }
         }
     )+};
 }
 
 faults! {
-    ListFaults: 400 "invalidFilter, invalidPath, invalidCursor, invalidCount or invalidValue: what is asked for cannot be read.";
-    CreateFaults: 400 "invalidSyntax or invalidValue: the body is no such resource.",
+    ListFaults: 400 "invalidFilter, invalidPath, invalidCursor, invalidCount or invalidValue: the request cannot be \
+                     understood.";
+    CreateFaults: 400 "invalidSyntax or invalidValue: the body is not such a resource.",
         409 "uniqueness: a name is taken.", 413 "The body is too large.", 415 "The body is of another type.";
     ReadFaults: 404 "There is no such resource.", 412 "If-Match names another version.";
-    ReplaceFaults: 400 "invalidSyntax, invalidValue or mutability: the body is no such resource.",
+    ReplaceFaults: 400 "invalidSyntax, invalidValue or mutability: the body is not such a resource.",
         404 "There is no such resource.", 409 "uniqueness: a name is taken; or the organization would be left without an owner.",
         412 "If-Match names another version.", 413 "The body is too large.", 415 "The body is of another type.";
     PatchFaults: 400 "invalidSyntax, invalidPath, noTarget, invalidValue or mutability: an operation cannot be done.",
@@ -346,7 +347,7 @@ faults! {
         412 "If-Match names another version.", 413 "The body is too large.", 415 "The body is of another type.";
     DeleteFaults: 404 "There is no such resource.", 409 "The organization would be left without an owner.",
         412 "If-Match names another version.";
-    BulkFaults: 400 "invalidSyntax or invalidValue: the body is no such request.", 413 "Too many operations, or too many bytes.",
+    BulkFaults: 400 "invalidSyntax or invalidValue: the body is not such a request.", 413 "Too many operations, or too many bytes.",
         415 "The body is of another type.";
-    DiscoveryFaults: 403 "These are not filtered.", 404 "There is no such definition.";
+    DiscoveryFaults: 403 "Filters are not supported here.", 404 "There is no such definition.";
 }

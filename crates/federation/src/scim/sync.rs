@@ -127,7 +127,7 @@ pub struct ScimSync {
     pub sync_type: Type,
     #[schema(inline)]
     pub status: Status,
-    /// Whose membership, account or roles were not what the provider said.
+    /// People whose membership, account or roles differed from what the provider sent.
     pub users_changed: i64,
     /// What was left as it is, and why.
     pub conflicts: Vec<ScimConflict>,
@@ -159,7 +159,7 @@ errors! { pub SyncErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 
 /// Start a reconciliation of SCIM users and groups
 #[utoipa::path(post, path = "/api/v1/sso/scim/sync", tag = "sso", request_body = TriggerScimSyncRequest,
-    responses((status = 200, description = "Begun; follow it at the configuration", body = Envelope<ScimSyncStarted>), SyncErrors))]
+    responses((status = 200, description = "Started; the configuration shows its progress", body = Envelope<ScimSyncStarted>), SyncErrors))]
 pub async fn trigger_scim_sync(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,
@@ -180,7 +180,7 @@ pub async fn trigger_scim_sync(
         .details(json!({"sync_id": row.id, "sync_type": row.sync_type}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The reconciliation has begun; the settings of the provisioning show how it stands.";
+    let message = "The reconciliation has started; the provisioning settings show its progress.";
     let started = ScimSyncStarted { sync_id: public_id(row.id), status: row.status, message };
     Ok(Reply::ok(started, message))
 }
@@ -356,14 +356,14 @@ impl Worker {
         };
         let mut changed = false;
         if row.active && member.status == MemberStatus::Suspended {
-            let detail = "An administrator has suspended the member, whom the provider lets in.";
+            let detail = "An administrator has suspended the member, whom the provider lists as active.";
             outcome.conflicts.push(conflict(ConflictKind::SuspendedByAdministrator, detail));
         } else if !row.active
             && member.status == MemberStatus::Active
             && !(member::is_owned(tx, tenant, Some(row.user_id)).await?
                 && member::keeps_a_way_in(tx, tenant, row.user_id, Some(row.user_id)).await?)
         {
-            let detail = "The member is the last owner, whom the provider does not let in.";
+            let detail = "The member is the last owner, whom the provider lists as inactive.";
             outcome.conflicts.push(conflict(ConflictKind::LastOwner, detail));
         } else {
             changed |= user::follow(tx, tenant, member, row.active, now).await.map_err(inner)?;
@@ -380,15 +380,15 @@ impl Worker {
             let other = User::find_by_email(tx.conn(), &facts.address).await?;
             match other.is_some_and(|other| other.id() != row.user_id) {
                 true => {
-                    let detail = "The address that the provider says belongs to another account.";
+                    let detail = "The address that the provider sends belongs to another account.";
                     outcome.conflicts.push(conflict(ConflictKind::AddressTaken, detail));
                 }
                 false => {
                     changed |= user::rename(tx, config, &person, None, &facts, now).await.map_err(inner)?;
                     let is_so = User::find(tx.conn(), row.user_id).await?;
                     if is_so.is_some_and(|user| user.email.email != facts.address) {
-                        let detail = "The account has another address: the organization has not proved its domain, or whoever \
-                                      was given the token holds less than the person.";
+                        let detail = "The account has a different address: the organization has not verified its \
+                                      domain, or whoever was given the token has fewer permissions than the person.";
                         outcome.conflicts.push(conflict(ConflictKind::AddressDiffers, detail));
                     }
                 }
@@ -488,7 +488,9 @@ async fn unmapped(db: &impl ConnectionTrait, row: &Model) -> Result<Vec<ScimConf
     let conflict = |(name, role): (String, RoleId)| ScimConflict {
         user_id: None,
         kind: ConflictKind::RoleNotGiven,
-        detail: format!("The group {name:?} is mapped to the role {role}, which is gone or runs the organization."),
+        detail: format!(
+            "The group {name:?} is mapped to the role {role}, which no longer exists or manages the organization."
+        ),
     };
     Ok(lost.map(conflict).collect())
 }

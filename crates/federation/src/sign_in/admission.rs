@@ -37,22 +37,23 @@ pub enum Account {
 /// Why somebody may not come in. For the audit log and for administrators; whoever is refused is told the code alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the provider gave no e-mail address, by which an account could be found")]
+    #[error("the provider sent no e-mail address to find an account by")]
     NoAddress,
     #[error("the provider does not say that the address {0} is verified")]
     AddressNotVerified(String),
-    #[error("the organization has not proved the domain of {0}")]
+    #[error("the organization has not verified the domain of {0}")]
     DomainNotProved(String),
-    #[error("the domain of {0} is not among those of this provider")]
+    #[error("the domain of {0} is not one of this provider's domains")]
     DomainOfAnother(String),
-    #[error("there is no member with the address {0}, and the provider does not make members (jit_provisioning)")]
+    #[error("there is no member with the address {0}, and the provider does not add members (jit_provisioning)")]
     Unknown(String),
-    #[error("the organization does not take in people of the domain of {0} (allowed_email_domains)")]
+    #[error("the organization does not accept people from the domain of {0} (allowed_email_domains)")]
     NotTakenIn(String),
     #[error("the account of {0} is linked to another subject of this provider")]
     LinkedOtherwise(String),
     #[error(
-        "{0} holds more in the organization than whoever last set the provider up: an owner must save what is trusted of it"
+        "{0} has more permissions in the organization than the person who last set the provider up: an owner must save \
+         its trusted settings"
     )]
     AboveWhoSetItUp(String),
     #[error("the account is disabled")]
@@ -63,9 +64,9 @@ pub enum Refusal {
     Deactivated,
     #[error("the provider is not active")]
     ProviderInactive,
-    #[error("somebody else came back than who was asked anew")]
+    #[error("the person who came back is not the one who was asked to sign in again")]
     AnotherPerson,
-    #[error("the provider does not say that it asked anew (auth_time, AuthnInstant)")]
+    #[error("the provider does not say that the person signed in just now (auth_time, AuthnInstant)")]
     NotAskedAnew,
 }
 

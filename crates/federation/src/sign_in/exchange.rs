@@ -28,7 +28,7 @@ use crate::{Federation, provider};
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "mVxN3…", "redirect_uri": "https://app.acme.example/signed-in"}))]
 pub struct SsoTokenRequest {
-    /// From the query of the redirect address; good for a minute and for one use.
+    /// From the query of the redirect address; valid for a minute and for one use.
     #[garde(length(min = 1, max = 200))]
     pub code: String,
     /// The address that the code was sent to.
@@ -39,8 +39,8 @@ pub struct SsoTokenRequest {
     pub ask_second_factor: Option<bool>,
 }
 
-/// What a code is exchanged for: tokens, or a temporary token where the person has a second factor here and the provider did
-/// not ask for one.
+/// What a code is exchanged for: tokens, or a temporary token if the person has a second factor here and the provider
+/// did not ask for one.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SsoAnswer {
@@ -70,11 +70,11 @@ pub struct SsoUser {
 
 errors! { pub ExchangeErrors: InvalidRequest, InvalidCode, UserDisabled, SsoUserNotAllowed, ValidationError, RateLimited; }
 
-/// Swap the one-time code of a sign-in for the tokens of its session
+/// Exchange the one-time code of a sign-in for the tokens of its session
 #[utoipa::path(post, path = "/api/v1/sso/token", tag = "sso", request_body = SsoTokenRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SsoAnswer>), ExchangeErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SsoAnswer>), ExchangeErrors))]
 pub async fn exchange_code(
     State(federation): State<Federation>,
     origin: RequestOrigin,

@@ -19,15 +19,15 @@ use crate::{Federation, provider};
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"redirect_uri": "https://app.acme.example/signed-in"}))]
 pub struct SsoLogoutRequest {
-    /// Where the browser goes when it has signed out at the provider: one of the addresses that the operator allows, or one
-    /// below; the first of them, if absent.
+    /// Where the browser goes when it has signed out at the provider: one of the addresses that the operator allows, or
+    /// one below it; the first of them, if absent.
     #[garde(inner(length(max = 2000)))]
     pub redirect_uri: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoLogout {
-    /// To be opened in the browser; null where the provider offers no sign-out, or none opened the session.
+    /// To be opened in the browser; null if the provider offers no sign-out, or did not start the session.
     #[schema(examples("https://acme.okta.com/oauth2/v1/logout?id_token_hint=…"))]
     pub logout_url: Option<String>,
     pub message: &'static str,
@@ -35,7 +35,7 @@ pub struct SsoLogout {
 
 errors! { pub LogoutErrors: InvalidRequest, InvalidRedirectUri, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
-/// End the session, and say where to sign out at the identity provider
+/// End the session, and get the address to sign out at the identity provider
 #[utoipa::path(post, path = "/api/v1/sso/logout", tag = "sso", request_body = SsoLogoutRequest,
     responses((status = 200, description = "The session has ended", body = Envelope<SsoLogout>), LogoutErrors))]
 pub async fn logout(

@@ -30,13 +30,13 @@ pub(super) async fn send_linked(
     let from = address_in_words(origin.ip);
     let template = MailTemplate::greeting("Your account was linked to single sign-on", &user.account.display_name)
         .paragraph(format!(
-            "the identity provider “{}” of {organization} can be used to sign in to your account from now on. It was, for the \
-             first time, from {from}.",
+            "The identity provider “{}” of {organization} can now be used to sign in to your account. This was done \
+             for the first time from {from}.",
             provider.name
         ))
         .footer(format!(
-            "If it was not you, tell an administrator of {organization} at once, who can unlink the account and end its \
-             sessions."
+            "If this was not you, tell an administrator of {organization} immediately: they can unlink the account and \
+             end its sessions."
         ));
     mail::send(platform, tx, template.into_mail("sso.account_linked", to)).await.map(drop)
 }

@@ -27,7 +27,7 @@ use crate::{
     provider::{self, identity},
 };
 
-/// How the signed-in person can prove anew who they are.
+/// How the signed-in person can confirm who they are.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WaysToProve {
     /// With their password, at `auth/login`.
@@ -42,7 +42,7 @@ pub struct WaysToProve {
     pub sso: Vec<VouchingProvider>,
 }
 
-/// An identity provider that can vouch anew for the person.
+/// An identity provider that can confirm who the person is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VouchingProvider {
     pub provider_id: SsoProviderId,
@@ -52,9 +52,9 @@ pub struct VouchingProvider {
 
 errors! { pub WaysErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified; }
 
-/// List the ways in which one can prove anew who one is
+/// List the ways to confirm who you are
 #[utoipa::path(get, path = "/api/v1/auth/proofs", tag = "authentication",
-    responses((status = 200, description = "All that would be taken; nothing where only another sign-in helps", body = Envelope<WaysToProve>), WaysErrors))]
+    responses((status = 200, description = "All that would be accepted; nothing if only another sign-in helps", body = Envelope<WaysToProve>), WaysErrors))]
 pub async fn ways_to_prove(
     State(federation): State<Federation>,
     SignedIn(caller): SignedIn,

@@ -43,14 +43,14 @@ pub struct LoginQuery {
     #[garde(skip)]
     #[param(value_type = Option<i64>)]
     provider_id: Option<SsoProviderId>,
-    /// an address of a domain that its organization has proved; or
+    /// an address in a domain that its organization has verified; or
     #[garde(inner(length(max = 254)))]
     email: Option<String>,
-    /// the organization, by its name, where it has one provider.
+    /// the organization, by its name, if it has one provider.
     #[garde(inner(length(max = 255)))]
     organization: Option<String>,
-    /// Where the browser goes in the end: one of the addresses that the operator allows, or one below; the first of them, if
-    /// absent.
+    /// Where the browser goes in the end: one of the addresses that the operator allows, or one below it; the first of
+    /// them, if absent.
     #[garde(inner(length(max = 2000)))]
     redirect_uri: Option<String>,
     /// Comes back beside the code; the state that goes to the provider is the server's own.
@@ -60,13 +60,14 @@ pub struct LoginQuery {
     #[serde(default)]
     #[param(inline)]
     response_mode: ResponseMode,
-    /// For who may manage single sign-on, with `provider_id`: goes the whole way, signs nobody in, and shows in the end what
-    /// would have happened. An inactive provider can be tried out too.
+    /// For those who may manage single sign-on, with `provider_id`: runs through the whole sign-in, signs nobody in,
+    /// and finally shows what would have happened. An inactive provider can be tried out too.
     #[garde(skip)]
     #[serde(default)]
     test: bool,
-    /// For somebody who is signed in and linked at the provider, with `provider_id`: it asks them anew who they are, whatever it
-    /// knows, and says when it did; whoever comes back must be them. The session that it ends with is a fresh proof.
+    /// For someone who is signed in and linked at the provider, with `provider_id`: the provider asks them to sign in
+    /// again, even if it knows them, and says when it did; the person who comes back must be the same. The resulting
+    /// session counts as a fresh proof.
     #[garde(skip)]
     #[serde(default)]
     anew: bool,
@@ -82,10 +83,10 @@ pub enum ResponseMode {
     Json,
 }
 
-/// Where a sign-in begins.
+/// Where a sign-in starts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SsoLogin {
-    /// To be opened in the browser that made this request: it holds a cookie that the callback asks for.
+    /// To be opened in the browser that made this request: it has a cookie that the callback needs.
     #[schema(examples("https://acme.okta.com/oauth2/v1/authorize?client_id=…"))]
     pub authorization_url: String,
     pub provider_id: SsoProviderId,
@@ -101,7 +102,7 @@ pub struct SsoLogin {
 
 errors! { pub LoginErrors: InvalidRedirectUri, Unauthorized, TokenExpired, Forbidden, SsoNotConfigured, ProviderNotFound, ValidationError, RateLimited, IdpUnavailable; }
 
-/// Begin a sign-in with the identity provider of an organization
+/// Start a sign-in with an organization's identity provider
 #[utoipa::path(get, path = "/api/v1/sso/login", tag = "sso", security((), ("bearer" = [])), params(LoginQuery),
     responses((status = 200, description = "With `response_mode=json`: the provider's address, and a cookie for the way back", body = Envelope<SsoLogin>),
         (status = 302, description = "To the provider, with a cookie for the way back"), LoginErrors))]
@@ -178,7 +179,8 @@ async fn to_test(
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     caller.session()?;
     let tenant = caller.require(Permission::SsoManage)?;
-    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names what is to be tried out"))?;
+    let id =
+        query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "must name the provider to try out"))?;
     let provider = provider::find(federation.platform().db.read(), tenant, id).await?;
     Ok((provider, caller.user_id))
 }
@@ -191,7 +193,9 @@ async fn to_ask_anew(
 ) -> Result<(provider::Model, identity::Model)> {
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     caller.session()?;
-    let id = query.provider_id.ok_or_else(|| Error::invalid_field("provider_id", "names who is to ask anew"))?;
+    let id = query
+        .provider_id
+        .ok_or_else(|| Error::invalid_field("provider_id", "must name the provider to sign in with again"))?;
     let mut vouching = proofs::vouching(federation, &caller).await?.into_iter();
     vouching.find(|(provider, _)| provider.id == id).ok_or_else(|| ErrorCode::SsoNotConfigured.into())
 }

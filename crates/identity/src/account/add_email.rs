@@ -32,7 +32,7 @@ const MAX_ADDRESSES: u64 = 20;
 pub struct AddEmailRequest {
     #[garde(skip)]
     pub email: String,
-    /// Takes the primary address's place when both have proved it. Needs a sign-in not older than ten minutes.
+    /// Replaces the primary address once both are verified. Needs a sign-in no more than ten minutes old.
     #[garde(skip)]
     #[schema(default = false)]
     pub make_primary: Option<bool>,
@@ -40,7 +40,7 @@ pub struct AddEmailRequest {
 
 errors! { pub AddEmailErrors: InvalidRequest, Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, EmailTaken, ValidationError, RateLimited; }
 
-/// Add a further e-mail address to one's account
+/// Add another e-mail address to your account
 #[utoipa::path(post, path = "/api/v1/auth/me/emails", tag = "authentication", request_body = AddEmailRequest,
     responses((status = 201, description = "Added; a link to verify it is on its way", body = Envelope<EmailOfUser>), AddEmailErrors))]
 pub async fn add_email(
@@ -94,5 +94,5 @@ pub async fn add_email(
         .details(serde_json::json!({"email": row.email, "make_primary": becomes_primary}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(row.into(), "The address is added; follow the link in the mail to verify it."))
+    Ok(Reply::created(row.into(), "The address was added; follow the link in the e-mail to verify it."))
 }

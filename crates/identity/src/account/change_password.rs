@@ -31,7 +31,7 @@ pub(super) const TRIES: Rule = Rule::new("current_password", 5, Duration::from_s
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"current_password": "Correct1horse", "new_password": "Correct2horse"}))]
 pub struct ChangePasswordRequest {
-    /// Not looked at for an account that has no password; its session must then be younger than ten minutes.
+    /// Ignored for an account without a password; its session must then be less than ten minutes old.
     #[garde(skip)]
     #[schema(value_type = String, format = Password)]
     pub current_password: Secret,
@@ -80,7 +80,7 @@ pub async fn change_password(
         .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await.map_err(|error| error.or_internally(ErrorCode::ChangePasswordFailed))?;
-    let message = "The password is changed; sign in with it on every device.";
+    let message = "The password was changed; sign in with it on all your devices.";
     Ok(Reply::ok(PasswordSet { message }, message))
 }
 

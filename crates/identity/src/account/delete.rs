@@ -36,7 +36,7 @@ const JOB: &str = "identity.purge_accounts";
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"current_password": "Correct1horse"}))]
 pub struct DeleteRequest {
-    /// For an account that has a password; another's session must be younger than ten minutes.
+    /// For an account that has a password; otherwise the session must be less than ten minutes old.
     #[garde(skip)]
     #[schema(value_type = Option<String>, format = Password)]
     pub current_password: Option<Secret>,
@@ -44,7 +44,7 @@ pub struct DeleteRequest {
 
 errors! { pub DeleteErrors: InvalidCurrentPassword, InvalidRequest, Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, LastAdmin, ValidationError, RateLimited; }
 
-/// Close one's own account
+/// Close your own account
 #[utoipa::path(delete, path = "/api/v1/auth/me", tag = "authentication", request_body = DeleteRequest,
     responses((status = 204, description = "Closed; it can be restored for thirty days"), DeleteErrors))]
 pub async fn delete_me(

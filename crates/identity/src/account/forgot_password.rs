@@ -40,9 +40,9 @@ pub struct Asked {
 
 errors! { pub ForgotPasswordErrors: InvalidRequest, ValidationError, RateLimited; }
 
-const GENERIC: &str = "If the address has an account, a mail with a link is on its way.";
+const GENERIC: &str = "If the address belongs to an account, an e-mail with a link is on its way.";
 
-/// Ask for a mail to reset the password
+/// Request an e-mail to reset the password
 #[utoipa::path(post, path = "/api/v1/auth/forgot-password", tag = "authentication", request_body = ForgotPasswordRequest, security(()),
     responses((status = 200, description = "The same answer whether or not the address is known", body = Envelope<Asked>), ForgotPasswordErrors))]
 pub async fn forgot_password(

@@ -49,7 +49,7 @@ pub struct UpdatedProfile {
 
 errors! { pub UpdateProfileErrors: ProfileUpdateFailed, InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Change one's own profile
+/// Change your own profile
 #[utoipa::path(put, path = "/api/v1/auth/me/profile", tag = "authentication", request_body = UpdateProfileRequest,
     responses((status = 200, description = "The profile as it is now", body = Envelope<UpdatedProfile>), UpdateProfileErrors))]
 pub async fn update_profile(
@@ -80,7 +80,7 @@ pub async fn update_profile(
         let mut profile = before.profile;
         merge(&mut profile, Value::Object(patch));
         if profile.to_string().len() > MAX_PROFILE {
-            return Err(Error::invalid_field("profile", "must not be larger than 64 KiB in all"));
+            return Err(Error::invalid_field("profile", "must not be larger than 64 KiB in total"));
         }
         account.profile = Set(profile);
         changed.push("profile");
@@ -103,7 +103,7 @@ pub async fn update_profile(
         profile: account.profile,
         updated_at: account.updated_at,
     };
-    Ok(Reply::ok(profile, "The profile is changed."))
+    Ok(Reply::ok(profile, "The profile was changed."))
 }
 
 /// A JSON merge patch (RFC 7386).
@@ -157,7 +157,7 @@ pub fn check_picture(data: &str, largest: usize) -> Result<(), String> {
         () if is(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => "image/webp",
         () => return no("must be a PNG, JPEG, WebP or GIF"),
     };
-    if found == kind { Ok(()) } else { no("is of another kind than it says") }
+    if found == kind { Ok(()) } else { no("is not the kind of file that it claims to be") }
 }
 
 #[cfg(test)]

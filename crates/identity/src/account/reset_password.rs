@@ -49,7 +49,7 @@ pub struct PasswordSet {
 
 errors! { pub ResetPasswordErrors: InvalidRequest, InvalidToken, UserDisabled, VerificationExpired, ValidationError, InvalidPassword, RateLimited; }
 
-/// Set another password with the token from the mail
+/// Set a new password with the token from the e-mail
 #[utoipa::path(post, path = "/api/v1/auth/reset-password", tag = "authentication", request_body = ResetPasswordRequest, security(()),
     responses((status = 200, description = "Set; every session has ended", body = Envelope<PasswordSet>), ResetPasswordErrors))]
 pub async fn reset_password(
@@ -101,6 +101,6 @@ pub async fn reset_password(
         .details(serde_json::json!({"sessions_ended": ended, "delegations_ended": delegations_ended}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The password is set; sign in with it.";
+    let message = "The password was set; sign in with it.";
     Ok(Reply::ok(PasswordSet { message }, message))
 }

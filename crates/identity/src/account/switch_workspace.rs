@@ -31,7 +31,7 @@ pub struct Switched {
 
 errors! { pub SwitchErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Go on in another workspace without a new login
+/// Switch to another workspace without a new login
 #[utoipa::path(post, path = "/api/v1/auth/switch-workspace", tag = "authentication", request_body = SwitchRequest,
     responses((status = 200, description = "Tokens for the other workspace", body = Envelope<Switched>), SwitchErrors))]
 pub async fn switch_workspace(

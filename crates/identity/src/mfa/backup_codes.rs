@@ -144,7 +144,7 @@ pub(crate) async fn delete(tx: &Transaction, user_id: UserId) -> Result<()> {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "123456"}))]
 pub struct GenerateRequest {
-    /// What an authenticator shows: a proof where the last sign-in is older than ten minutes.
+    /// What an authenticator shows: needed if the last sign-in is older than ten minutes.
     #[garde(inner(custom(super::six_digits)))]
     pub code: Option<String>,
     /// The password, as a proof.
@@ -153,7 +153,7 @@ pub struct GenerateRequest {
     pub password: Option<Secret>,
 }
 
-/// A fresh set; the former one is void.
+/// A new set; the previous one no longer works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Generated {
     #[schema(examples(json!(["K7QD-2MPX"])))]
@@ -169,9 +169,9 @@ errors! {
     pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified;
 }
 
-/// Replace one's backup codes by a fresh set
+/// Replace your backup codes with a new set
 #[utoipa::path(post, path = "/api/v1/mfa/backup-codes/generate", tag = "mfa", request_body = GenerateRequest,
-    responses((status = 200, description = "The codes, shown this once", body = Envelope<Generated>), GenerateErrors))]
+    responses((status = 200, description = "The codes, which are only shown this once", body = Envelope<Generated>), GenerateErrors))]
 pub async fn generate_backup_codes(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -196,7 +196,7 @@ pub async fn generate_backup_codes(
         AuditRecord::new(None, origin.actor(user.id()), "mfa.backup_codes_generate").target("user", user.id().0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "Keep the codes in a safe place; the former ones are void.";
+    let message = "Keep the codes in a safe place; earlier ones no longer work.";
     let generated = Generated { total_count: backup_codes.len(), backup_codes, generated_at: now, message };
     Ok(Reply::ok(generated, message))
 }
@@ -234,7 +234,7 @@ async fn prove(identity: &Identity, user: &User, request: GenerateRequest) -> Re
     if right { Ok(()) } else { Err(ErrorCode::InvalidCode.into()) }
 }
 
-/// How many codes are left; the codes themselves are nowhere.
+/// The number of codes left; the codes themselves are not stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BackupCodes {
     #[schema(examples(10))]
@@ -245,9 +245,9 @@ pub struct BackupCodes {
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
-/// How many backup codes are left
+/// Count the remaining backup codes
 #[utoipa::path(get, path = "/api/v1/mfa/backup-codes", tag = "mfa",
-    responses((status = 200, description = "Counts alone", body = Envelope<BackupCodes>), GetErrors))]
+    responses((status = 200, description = "Only counts", body = Envelope<BackupCodes>), GetErrors))]
 pub async fn get_backup_codes(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -37,9 +37,9 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, MfaMethodNotFound, MfaRequiredByOrganization;
 }
 
-/// Begin to set up codes by mail
+/// Start setting up codes by e-mail
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/setup", tag = "mfa",
-    responses((status = 200, description = "A code is on its way; asked again, another one that voids it", body = Envelope<EmailOtpSent>), SetupErrors))]
+    responses((status = 200, description = "A code is on its way; another request sends a new one, which replaces it", body = Envelope<EmailOtpSent>), SetupErrors))]
 pub async fn setup_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -67,14 +67,14 @@ pub async fn setup_email_otp(
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"code": "123456"}))]
 pub struct EmailOtpVerifyRequest {
-    /// From the mail.
+    /// From the e-mail.
     #[garde(custom(super::six_digits))]
     pub code: String,
 }
 
-/// Confirm codes by mail with the first one
+/// Confirm codes by e-mail with the first code
 #[utoipa::path(post, path = "/api/v1/mfa/email-otp/verify", tag = "mfa", request_body = EmailOtpVerifyRequest,
-    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
+    responses((status = 200, description = "On; the backup codes are only shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_email_otp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -97,7 +97,7 @@ pub async fn verify_email_otp(
     setup.sealed_secret = Set(None);
     let backup_codes = super::confirm(&identity, &tx, caller.user_id, setup, session, codes, &origin).await?;
     tx.commit().await?;
-    let message = "Codes by mail are set up.";
+    let message = "Codes by e-mail are set up.";
     Ok(Reply::ok(FactorEnabled { success: true, backup_codes, message }, message))
 }
 
@@ -110,7 +110,7 @@ pub struct EmailOtpRemoved {
     pub message: &'static str,
 }
 
-/// Switch codes by mail off
+/// Switch off codes by e-mail
 #[utoipa::path(delete, path = "/api/v1/mfa/email-otp", tag = "mfa",
     responses((status = 200, description = "Off", body = Envelope<EmailOtpRemoved>), RemoveErrors))]
 pub async fn remove_email_otp(
@@ -126,7 +126,7 @@ pub async fn remove_email_otp(
     let user = User::find(tx.conn(), caller.user_id).await?.ok_or(ErrorCode::Unauthorized)?;
     let mfa_enabled = super::remove(&identity, &tx, &user, factor, &origin).await?;
     tx.commit().await?;
-    let message = "Codes by mail are off.";
+    let message = "Codes by e-mail are off.";
     Ok(Reply::ok(EmailOtpRemoved { success: true, mfa_enabled, message }, message))
 }
 

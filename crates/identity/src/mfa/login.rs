@@ -43,7 +43,7 @@ pub struct MfaChooseRequest {
     pub method: Kind,
 }
 
-/// The next step's token; the one before is dead.
+/// The next step's token; the previous one no longer works.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Chosen {
     pub temporary_token: String,
@@ -57,7 +57,7 @@ errors! {
 
 /// Choose the second factor of a pending login
 #[utoipa::path(post, path = "/api/v1/auth/mfa/otp/generate", tag = "authentication", request_body = MfaChooseRequest, security(()),
-    responses((status = 200, description = "Chosen; a code is on its way where the factor is mail", body = Envelope<Chosen>), ChooseErrors))]
+    responses((status = 200, description = "Chosen; a code is on its way if the factor is e-mail", body = Envelope<Chosen>), ChooseErrors))]
 pub async fn mfa_otp_generate(
     State(identity): State<Identity>,
     origin: RequestOrigin,
@@ -71,14 +71,14 @@ pub async fn mfa_otp_generate(
     let user = live_user(&tx, pending.user_id).await?;
     let factors = super::verified(tx.conn(), user.id()).await?;
     if !factors.iter().any(|factor| factor.kind == request.method) {
-        return Err(Error::invalid_field("method", "is not set up; choose one of those that the login answered"));
+        return Err(Error::invalid_field("method", "is not set up; choose one of those in the answer to the login"));
     }
     let (code, message) = match request.method {
         Kind::Totp => (None, "Enter the code that your authenticator shows."),
         Kind::EmailOtp => {
             if pending.mails >= MAX_MAILS {
                 return Err(Error::new(ErrorCode::RateLimited)
-                    .with_message("Enough codes were mailed for this login; begin it again.")
+                    .with_message("Too many codes were sent for this sign-in; start it again.")
                     .with_retry_after(std::time::Duration::from_secs(600)));
             }
             let by_person = user.id().to_string();
@@ -120,13 +120,13 @@ pub struct MfaVerified {
     #[schema(examples("Ada"))]
     pub display_name: String,
     pub is_verified: bool,
-    /// A device that may be trusted from now on; null where the client sent no fingerprint or an organization forbids it.
+    /// A device that can now be trusted; null if the client sent no fingerprint or an organization forbids it.
     pub trusted_device: Option<PendingDevice>,
 }
 
 /// Finish a pending login with a code or a backup code
 #[utoipa::path(post, path = "/api/v1/auth/mfa/verify", tag = "authentication", request_body = MfaVerifyRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON")),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON")),
     responses((status = 200, description = "Signed in", body = Envelope<MfaVerified>), VerifyErrors))]
 pub async fn mfa_verify(
     State(identity): State<Identity>,

@@ -30,7 +30,7 @@ pub struct MfaMethod {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MfaStatus {
     pub mfa_enabled: bool,
-    /// Whether an organization of the caller's demands a factor.
+    /// Whether one of the caller's organizations requires a second factor.
     pub mfa_required: bool,
     /// Those that do.
     pub required_by: Vec<OrganizationId>,
@@ -43,7 +43,7 @@ pub struct MfaStatus {
 
 errors! { pub StatusErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified; }
 
-/// Which second factors are on, and whether one is required
+/// Read which second factors are on, and whether one is required
 #[utoipa::path(get, path = "/api/v1/mfa/status", tag = "mfa",
     responses((status = 200, description = "The caller's second factors", body = Envelope<MfaStatus>), StatusErrors))]
 pub async fn get_mfa_status(State(identity): State<Identity>, SignedIn(caller): SignedIn) -> Result<Reply<MfaStatus>> {

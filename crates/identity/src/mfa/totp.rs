@@ -60,9 +60,9 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, DeviceNotFound, MfaRequiredByOrganization, DeviceRemoveError;
 }
 
-/// Begin to set up an authenticator app
+/// Start setting up an authenticator app
 #[utoipa::path(post, path = "/api/v1/mfa/totp/setup", tag = "mfa", request_body = TotpSetupRequest,
-    responses((status = 200, description = "The seed; nothing is active before a first code confirms it", body = Envelope<TotpSetup>), SetupErrors))]
+    responses((status = 200, description = "The secret; nothing is active until a first code confirms it", body = Envelope<TotpSetup>), SetupErrors))]
 pub async fn setup_totp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -109,7 +109,7 @@ pub struct TotpVerifyRequest {
 pub struct FactorEnabled {
     #[schema(examples(true))]
     pub success: bool,
-    /// Shown this once. Empty where an earlier set is still good.
+    /// Only shown this once. Empty if an earlier set still works.
     #[schema(examples(json!(["K7QD-2MPX"])))]
     pub backup_codes: Vec<String>,
     pub message: &'static str,
@@ -117,7 +117,7 @@ pub struct FactorEnabled {
 
 /// Confirm an authenticator app with its first code
 #[utoipa::path(post, path = "/api/v1/mfa/totp/verify", tag = "mfa", request_body = TotpVerifyRequest,
-    responses((status = 200, description = "On; the backup codes are shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
+    responses((status = 200, description = "On; the backup codes are only shown this once", body = Envelope<FactorEnabled>), VerifyErrors))]
 pub async fn verify_totp(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -168,7 +168,7 @@ pub struct TotpDevices {
     pub total_count: usize,
 }
 
-/// List one's authenticator apps
+/// List your authenticator apps
 #[utoipa::path(get, path = "/api/v1/mfa/totp/devices", tag = "mfa",
     responses((status = 200, description = "Those that are set up, the primary one first", body = Envelope<TotpDevices>), ListErrors))]
 pub async fn list_totp_devices(
@@ -228,7 +228,7 @@ pub async fn remove_totp_device(
         tx.commit().await
     };
     removed.await.map_err(|error| error.or_internally(ErrorCode::DeviceRemoveError))?;
-    let message = "The authenticator is removed.";
+    let message = "The authenticator was removed.";
     Ok(Reply::ok(TotpRemoved { success: true, message }, message))
 }
 

@@ -43,7 +43,7 @@ impl Change {
         let known = [user.email.email.as_str(), user.account.display_name.as_str()];
         identity.passwords.check(&password, policy, &known, field, code).await?;
         if used_before(identity, user, &password, policy).await? {
-            let reason = "was used before; choose another";
+            let reason = "was used before; choose a different one";
             return Err(Error::new(code).with_details(vec![rivergen_kernel::FieldError::new(field, reason)]));
         }
         Ok(Self { hash: identity.passwords.hash(password).await?, history: policy.history })

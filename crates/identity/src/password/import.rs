@@ -26,10 +26,10 @@ const BCRYPT: [&str; 3] = ["$2a$", "$2b$", "$2y$"];
 pub fn import(hash: &str, field: &str) -> Result<PasswordHash> {
     let no = |reason: &str| Error::invalid_field(field, reason.to_owned());
     if BCRYPT.iter().any(|prefix| hash.starts_with(prefix)) {
-        let parts: bcrypt::HashParts = hash.parse().map_err(|_| no("is no bcrypt hash"))?;
+        let parts: bcrypt::HashParts = hash.parse().map_err(|_| no("is not a bcrypt hash"))?;
         return match parts.get_cost() <= MAX_BCRYPT_COST {
             true => Ok(PasswordHash(hash.to_owned())),
-            false => Err(no("costs more than this server takes")),
+            false => Err(no("has a higher cost than this server accepts")),
         };
     }
     let parsed = phc::PasswordHash::new(hash)
@@ -45,7 +45,7 @@ pub fn import(hash: &str, field: &str) -> Result<PasswordHash> {
         "pbkdf2-sha256" | "pbkdf2-sha512" => bounded("i", MAX_PBKDF2_ROUNDS),
         _ => return Err(no("must be a bcrypt, argon2, scrypt, pbkdf2-sha256 or pbkdf2-sha512 hash")),
     };
-    if reasonable { Ok(PasswordHash(hash.to_owned())) } else { Err(no("costs more than this server takes")) }
+    if reasonable { Ok(PasswordHash(hash.to_owned())) } else { Err(no("has a higher cost than this server accepts")) }
 }
 
 /// Verifies what [`import`] took and is not Argon2.

@@ -85,7 +85,7 @@ impl Passwords {
     ) -> Result<()> {
         let mut missed = missed(password.expose(), policy.min_length.max(MIN_LENGTH));
         if policy.require_symbol && password.expose().chars().all(char::is_alphanumeric) {
-            missed.push("must have a character that is neither letter nor digit".to_owned());
+            missed.push("must have a character that is neither a letter nor a digit".to_owned());
         }
         refuse(field, code, missed)?;
         let (password, breached) = (password.clone(), self.breached.clone().filter(|_| policy.reject_breached));
@@ -110,7 +110,7 @@ impl Passwords {
             if let Some(list) = breached
                 && list.contains(text)?
             {
-                reasons.push("is known from a breach elsewhere; choose another".to_owned());
+                reasons.push("is known from a data breach; choose a different one".to_owned());
             }
             Ok(reasons)
         });

@@ -50,10 +50,10 @@ pub struct Sessions {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct SessionsQuery {
-    /// Those that were ended, too.
+    /// Also those that have ended.
     #[param(default = false)]
     include_revoked: Option<bool>,
-    /// Of a member of the organization that the caller's session stands in, for its administrators.
+    /// Of a member of the session's organization, for its administrators.
     user_id: Option<UserId>,
 }
 

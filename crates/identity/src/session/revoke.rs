@@ -25,7 +25,7 @@ errors! { pub RevokeSessionErrors: Unauthorized, TokenExpired, Forbidden, EmailN
 /// End one session by its id
 #[utoipa::path(delete, path = "/api/v1/sessions/{session_id}", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "From the list of sessions")),
-    responses((status = 200, description = "Ended: its tokens are dead", body = Envelope<Revoked>), RevokeSessionErrors))]
+    responses((status = 200, description = "Ended: its tokens no longer work", body = Envelope<Revoked>), RevokeSessionErrors))]
 pub async fn revoke_session(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

@@ -66,7 +66,7 @@ errors! {
     pub UnlinkErrors: Unauthorized, TokenExpired, Forbidden, ReauthenticationRequired, EmailNotVerified, SocialAccountNotFound, LastLoginMethod;
 }
 
-/// List one's connected social accounts
+/// List your connected social accounts
 #[utoipa::path(get, path = "/api/v1/auth/social-accounts", tag = "authentication",
     responses((status = 200, description = "All of them", body = Envelope<SocialAccounts>), ListErrors))]
 pub async fn list_social_accounts(
@@ -92,7 +92,7 @@ pub struct LinkRequest {
     pub state: String,
 }
 
-/// Connect a social account to one's own
+/// Connect a social account to your own
 #[utoipa::path(post, path = "/api/v1/auth/social-accounts/{provider}", tag = "authentication", request_body = LinkRequest,
     params(("provider" = String, Path, description = "From the list of providers")),
     responses((status = 201, description = "Connected: it can be used to sign in", body = Envelope<SocialAccount>), LinkErrors))]
@@ -128,12 +128,12 @@ pub async fn link_social_account(
     Ok(Reply::created(row.into(), "Connected."))
 }
 
-const ANOTHER: &str = "Another account of this provider is connected; disconnect it first.";
+const ANOTHER: &str = "Another account with this provider is already connected; disconnect it first.";
 
 /// Disconnect a social account
 #[utoipa::path(delete, path = "/api/v1/auth/social-accounts/{provider}", tag = "authentication",
     params(("provider" = String, Path, description = "From the list of connected accounts")),
-    responses((status = 204, description = "Disconnected: it signs nobody in any more"), UnlinkErrors))]
+    responses((status = 204, description = "Disconnected: it can no longer be used to sign in"), UnlinkErrors))]
 pub async fn unlink_social_account(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,

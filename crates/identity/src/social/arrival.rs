@@ -118,7 +118,7 @@ pub(super) async fn arrive(identity: &Identity, arrival: Arrival<'_>, headers: &
     }
     match account {
         Some(_) if arrival.is_signup => Err(Error::new(ErrorCode::EmailTaken)
-            .with_message("This account of the provider is connected to an account here; sign in instead.")),
+            .with_message("This provider account is already connected to an account here; sign in instead.")),
         Some(account) => known(identity, arrival, account, headers).await,
         None => new(identity, arrival).await,
     }
@@ -132,9 +132,9 @@ async fn hold_to(
     account: Option<&super::Model>,
 ) -> Result<()> {
     let (code, reason) = match account.is_some_and(|account| account.user_id == asked.person) {
-        false => (ErrorCode::AnotherPerson, "somebody else than who was asked anew"),
+        false => (ErrorCode::AnotherPerson, "the person who came back is not the one who was asked to sign in again"),
         true if asked.is_answered(arrival.profile.authenticated_at) => return Ok(()),
-        true => (ErrorCode::NotAskedAnew, "the provider does not say that it asked anew"),
+        true => (ErrorCode::NotAskedAnew, "the provider does not say that the person signed in just now"),
     };
     refused(identity, arrival.provider, None, reason, arrival.origin).await?;
     Err(code.into())
@@ -174,7 +174,7 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     let platform = &identity.platform;
     let (provider, profile, origin) = (arrival.provider, &arrival.profile, arrival.origin);
     let Some(email) = profile.email.clone() else {
-        return Err(Error::new(arrival.failure()).with_message("The provider gave no e-mail address of yours."));
+        return Err(Error::new(arrival.failure()).with_message("The provider did not share your e-mail address."));
     };
     let owner = User::find_by_email(platform.db.read(), &email).await?;
     if profile.email_verified && owner.is_some() {
@@ -219,8 +219,8 @@ async fn new(identity: &Identity, arrival: Arrival<'_>) -> Result<Arrived> {
     Ok(Arrived::Answer(arrival.answer(SocialEntrance::SignedUp(signed_up), true)))
 }
 
-const CONNECT: &str = "This e-mail address belongs to an account already. Sign in to it, and connect the provider \
-                       under your account.";
+const CONNECT: &str = "This e-mail address already belongs to an account. Sign in to it, and connect the provider in \
+                       your account.";
 
 /// The last step of the transaction: a session, the question for a second factor, or a code that stands for either.
 async fn go_on(

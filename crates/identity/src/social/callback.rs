@@ -44,14 +44,14 @@ pub struct CallbackAnswer {
     code: Option<String>,
     #[garde(inner(length(max = 200)))]
     state: Option<String>,
-    /// Set where the provider or the person refused.
+    /// Set if the provider or the person refused.
     #[garde(inner(length(max = 4096)))]
     error: Option<String>,
-    /// Not read: whoever makes a link can write anything there.
+    /// Ignored: whoever creates a link can write anything there.
     #[garde(skip)]
     #[serde(rename = "error_description")]
     _error_description: Option<String>,
-    /// JSON with the person's name, which Apple sends the first time alone.
+    /// JSON with the person's name, which Apple only sends the first time.
     #[garde(inner(length(max = 4096)))]
     user: Option<String>,
 }
@@ -62,10 +62,10 @@ errors! {
     pub HandoverErrors: InvalidRequest, InvalidToken, UserDisabled, SsoRequired, ValidationError, RateLimited;
 }
 
-/// Take the provider's redirect and log in or sign up, whichever fits
+/// Handle the provider's redirect, and log in or sign up
 #[utoipa::path(get, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers"), CallbackAnswer),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>),
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>),
         (status = 303, description = "To the redirect target of the start, with a handover code, the provider's code or an error"), CallbackErrors))]
 pub async fn oauth_callback(
     State(identity): State<Identity>,
@@ -77,11 +77,11 @@ pub async fn oauth_callback(
     come_back(&identity, &name, answer, &headers, &origin).await
 }
 
-/// Take the form that a provider's page posts
+/// Handle the form that a provider's page posts
 #[utoipa::path(post, path = "/api/v1/auth/oauth/{provider}/callback", tag = "authentication", security(()),
     params(("provider" = String, Path, description = "From the list of providers")),
     request_body(content = CallbackAnswer, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>),
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>),
         (status = 303, description = "To the redirect target of the start, with a handover code, the provider's code or an error"), FormErrors))]
 pub async fn oauth_callback_form(
     State(identity): State<Identity>,
@@ -213,7 +213,7 @@ async fn finish(
     })
 }
 
-const NOT_HERE: &str = "This sign-in was begun to be finished by the application; send it the code and the state.";
+const NOT_HERE: &str = "This sign-in must be finished by the application; send it the code and the state.";
 
 /// What the provider said, as far as it is one of its codes: text from outside is not shown as ours.
 fn refusal(error: &str) -> Error {
@@ -245,11 +245,11 @@ pub struct HandoverRequest {
     pub ask_second_factor: Option<bool>,
 }
 
-/// Exchange a handover code for the tokens that it stands for
+/// Exchange a handover code for tokens
 #[utoipa::path(post, path = "/api/v1/auth/oauth/handover", tag = "authentication", request_body = HandoverRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>), HandoverErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>), HandoverErrors))]
 pub async fn oauth_handover(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -35,7 +35,7 @@ pub struct OauthRequest {
     /// The server's, from `oauth/{provider}/url`; used up with this call.
     #[garde(length(min = 1, max = 200))]
     pub state: String,
-    /// Must be `true` for a new account where the server has terms; here or at the start.
+    /// Must be `true` for a new account if the server has terms; here or at the start.
     #[garde(skip)]
     pub agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
@@ -49,9 +49,9 @@ errors! {
 
 /// Log in with an authorization code from a social provider
 #[utoipa::path(post, path = "/api/v1/auth/oauth/login", tag = "authentication", request_body = OauthRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows of its device, as JSON"),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "What the client knows about its device, as JSON"),
         ("x-device-token" = Option<String>, Header, description = "The secret of a trusted device, for clients without cookies")),
-    responses((status = 200, description = "Signed in, or what is still needed for it", body = Envelope<SocialAnswer>), LoginErrors))]
+    responses((status = 200, description = "Signed in, or what is still needed to sign in", body = Envelope<SocialAnswer>), LoginErrors))]
 pub async fn oauth_login(
     State(identity): State<Identity>,
     origin: RequestOrigin,
@@ -63,9 +63,9 @@ pub async fn oauth_login(
     Ok(Reply::ok(answer, message))
 }
 
-/// Register through a social provider
+/// Sign up through a social provider
 #[utoipa::path(post, path = "/api/v1/auth/oauth/signup", tag = "authentication", request_body = OauthRequest, security(()),
-    responses((status = 201, description = "Created and signed in; or, where the provider has not verified the address, waiting for that", body = Envelope<SocialAnswer>), SignupErrors))]
+    responses((status = 201, description = "Created and signed in; or, if the provider has not verified the address, waiting for verification", body = Envelope<SocialAnswer>), SignupErrors))]
 pub async fn oauth_signup(
     State(identity): State<Identity>,
     origin: RequestOrigin,

@@ -77,20 +77,21 @@ pub struct UrlQuery {
     /// Comes back in the answer of the sign-in; the state that goes to the provider is the server's own.
     #[garde(inner(length(max = 500)))]
     state: Option<String>,
-    /// Where the browser goes when it is back: one of the addresses that the operator allows, or one below.
+    /// Where the browser goes when it is back: one of the addresses that the operator allows, or one below it.
     #[garde(inner(length(max = 2000)))]
     redirect_to: Option<String>,
-    /// What `redirect_to` is given in its query.
+    /// What `redirect_to` gets in its query.
     #[garde(skip)]
     #[param(inline)]
     deliver: Option<Deliver>,
-    /// Must be `true` where the server has terms and the sign-in may make a new account.
+    /// Must be `true` if the server has terms and the sign-in may create a new account.
     #[garde(skip)]
     agree_to_terms: Option<bool>,
     #[garde(inner(length(max = 50)))]
     terms_version: Option<String>,
-    /// For somebody who is signed in: the provider asks them anew who they are, whatever it knows, and says when it did; whoever
-    /// comes back must be them, by the account that they have connected. The session that it ends with is a fresh proof.
+    /// For someone who is signed in: the provider asks them to sign in again, even if it knows them, and says when it
+    /// did; the person who comes back must be the same, by the account that they have connected. The resulting session
+    /// counts as a fresh proof.
     #[garde(skip)]
     #[serde(default)]
     anew: bool,
@@ -107,20 +108,20 @@ pub enum Deliver {
     Code,
 }
 
-/// Where a sign-in begins.
+/// Where a sign-in starts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OauthUrl {
-    /// To be opened in the browser that made this request: it holds a cookie that the callback asks for.
+    /// To be opened in the browser that made this request: it has a cookie that the callback needs.
     #[schema(examples("https://accounts.google.com/o/oauth2/v2/auth?client_id=…"))]
     pub oauth_url: String,
     #[schema(examples("google"))]
     pub provider: String,
-    /// The server's own, as it stands in the address. Good for ten minutes and for one sign-in.
+    /// The server's own, as it appears in the address. Valid for ten minutes and one sign-in.
     pub state: String,
     pub expires_at: DateTime<Utc>,
 }
 
-/// Give the address at a provider where a sign-in begins
+/// Get the address at a provider where a sign-in starts
 #[utoipa::path(get, path = "/api/v1/auth/oauth/{provider}/url", tag = "authentication", security((), ("bearer" = [])),
     params(("provider" = String, Path, description = "From the list of providers"), UrlQuery),
     responses((status = 200, description = "The address, and a cookie for the way back", body = Envelope<OauthUrl>), UrlErrors))]
@@ -165,13 +166,13 @@ fn may_ask_anew(provider: &Provider, caller: Option<&Caller>) -> Result<UserId> 
     let caller = caller.ok_or(ErrorCode::Unauthorized)?;
     match provider.config.kind.says_when_it_asked() {
         true => Ok(caller.user_id),
-        false => Err(Error::invalid_field("anew", "this provider does not say when it asked somebody who they are")),
+        false => Err(Error::invalid_field("anew", "this provider does not report when somebody signed in to it")),
     }
 }
 
 fn wish(identity: &Identity, query: UrlQuery, user_id: Option<UserId>) -> Result<Wish> {
     let target = |address: String| {
-        let refused = || Error::invalid_field("redirect_to", "is not an address that this server sends browsers to");
+        let refused = || Error::invalid_field("redirect_to", "is not an address that this server redirects to");
         identity.social.config.target(&address).map(String::from).ok_or_else(refused)
     };
     let redirect_to = query.redirect_to.map(target).transpose()?;

@@ -80,10 +80,10 @@ errors! {
     pub CompleteAuthenticationErrors: AuthenticationCompletionFailed, InvalidRequest, InvalidAssertion, UserDisabled, SsoRequired, EmailNotVerified, ChallengeNotFound, ValidationError, RateLimited;
 }
 
-/// Begin to sign in with a passkey
+/// Start signing in with a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/authenticate/start", tag = "webauthn", request_body = StartAuthenticationRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "Taken and not needed: a passkey asks for no further factor, so no device has to be trusted")),
-    responses((status = 200, description = "Options for the authenticator, alike for known and unknown addresses", body = Envelope<RequestOptions>), StartAuthenticationErrors))]
+    params(("x-device-fingerprint" = Option<String>, Header, description = "Accepted but not needed: a passkey asks for no further factor, so no device has to be trusted")),
+    responses((status = 200, description = "Options for the authenticator, the same for known and unknown addresses", body = Envelope<RequestOptions>), StartAuthenticationErrors))]
 pub async fn start_authentication(
     State(identity): State<Identity>,
     origin: RequestOrigin,
@@ -146,7 +146,7 @@ pub struct CompleteAuthenticationRequest {
     #[garde(skip)]
     #[schema(value_type = Object)]
     pub credential: Value,
-    /// As at the start.
+    /// The same as at the start.
     #[garde(skip)]
     pub email: Option<String>,
 }
@@ -166,7 +166,7 @@ pub struct PasskeySignedIn {
 
 /// Finish a sign-in with a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/authenticate/complete", tag = "webauthn", request_body = CompleteAuthenticationRequest, security(()),
-    params(("x-device-fingerprint" = Option<String>, Header, description = "Taken and not needed: a passkey asks for no further factor, so no device has to be trusted")),
+    params(("x-device-fingerprint" = Option<String>, Header, description = "Accepted but not needed: a passkey asks for no further factor, so no device has to be trusted")),
     responses((status = 200, description = "Signed in; no further factor is asked for", body = Envelope<PasskeySignedIn>), CompleteAuthenticationErrors))]
 pub async fn complete_authentication(
     State(identity): State<Identity>,

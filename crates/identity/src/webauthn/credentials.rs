@@ -50,7 +50,7 @@ errors! {
     pub DeleteErrors: Unauthorized, TokenExpired, ReauthenticationRequired, EmailNotVerified, CredentialNotFound, LastLoginMethod, CredentialDeletionFailed;
 }
 
-/// List one's passkeys
+/// List your passkeys
 #[utoipa::path(get, path = "/api/v1/webauthn/credentials", tag = "webauthn",
     responses((status = 200, description = "The newest first", body = Envelope<WebAuthnCredentials>), ListErrors))]
 pub async fn list_credentials(
@@ -76,10 +76,10 @@ pub async fn list_credentials(
     Ok(Reply::ok(WebAuthnCredentials { credentials, total_count }, "Passkeys."))
 }
 
-/// Delete one of one's passkeys
+/// Delete one of your passkeys
 #[utoipa::path(delete, path = "/api/v1/webauthn/credentials/{credential_id}", tag = "webauthn",
     params(("credential_id" = CredentialId, Path, description = "The field `id` of the list")),
-    responses((status = 200, description = "Deleted for good", body = Envelope<DeletedCredential>), DeleteErrors))]
+    responses((status = 200, description = "Permanently deleted", body = Envelope<DeletedCredential>), DeleteErrors))]
 pub async fn delete_credential(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -103,8 +103,8 @@ pub async fn delete_credential(
         // An account elsewhere is no way back in on the day on which the identity provider is down.
         if user.account.password_hash.is_none() && !identity.directory.keeps_ways_in(&tx, user.id()).await? {
             return Err(Error::new(ErrorCode::LastLoginMethod).with_message(
-                "An organization that requires single sign-on counts on you to come in without it; set a password first, or let \
-                 another owner be exempt.",
+                "An organization that requires single sign-on relies on you being able to sign in without it; set a \
+                 password first, or exempt another owner.",
             ));
         }
         tx.publish(Event::UserChanged(user.id())).await?;
@@ -116,6 +116,6 @@ pub async fn delete_credential(
         tx.commit().await
     };
     deleted.await.map_err(|error: Error| error.or_internally(ErrorCode::CredentialDeletionFailed))?;
-    let message = "The passkey is deleted.";
+    let message = "The passkey was deleted.";
     Ok(Reply::ok(DeletedCredential { success: true, message }, message))
 }

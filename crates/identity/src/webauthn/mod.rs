@@ -51,7 +51,7 @@ impl RelyingParty {
 
     fn get(&self, otherwise: ErrorCode) -> Result<&Webauthn> {
         self.0.as_deref().ok_or_else(|| {
-            Error::new(otherwise).with_message("This server has no domain that passkeys could be made for.")
+            Error::new(otherwise).with_message("This server has no domain that passkeys can be created for.")
         })
     }
 }

@@ -111,9 +111,9 @@ errors! {
 /// Milliseconds that a person has to touch their authenticator.
 const TIMEOUT: u32 = 60_000;
 
-/// Begin to register a passkey
+/// Start registering a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/register/start", tag = "webauthn", request_body = StartRegistrationRequest,
-    responses((status = 201, description = "Options for the authenticator; the challenge is good for five minutes", body = Envelope<CreationOptions>), StartRegistrationErrors))]
+    responses((status = 201, description = "Options for the authenticator; the challenge is valid for five minutes", body = Envelope<CreationOptions>), StartRegistrationErrors))]
 pub async fn start_registration(
     State(identity): State<Identity>,
     SignedIn(caller): SignedIn,
@@ -158,7 +158,7 @@ pub async fn start_registration(
 }
 
 fn too_many() -> String {
-    format!("You have {MOST_PASSKEYS} passkeys, and more are not kept; remove one first.")
+    format!("You already have {MOST_PASSKEYS} passkeys, the most allowed; remove one first.")
 }
 
 /// What authenticators know the account by; made when it is first needed.
@@ -202,7 +202,7 @@ pub struct RegisteredCredential {
     pub message: &'static str,
 }
 
-/// Finish the registration of a passkey
+/// Finish registering a passkey
 #[utoipa::path(post, path = "/api/v1/webauthn/register/complete", tag = "webauthn", request_body = CompleteRegistrationRequest,
     responses((status = 200, description = "Registered", body = Envelope<RegisteredCredential>), CompleteRegistrationErrors))]
 pub async fn complete_registration(
@@ -242,7 +242,7 @@ pub async fn complete_registration(
         return Err(Error::new(ErrorCode::RegistrationCompletionFailed).with_message(too_many()));
     }
     let row = kept.insert(tx.conn()).await.map_err(duplicate_is(
-        Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is registered already."),
+        Error::new(ErrorCode::RegistrationCompletionFailed).with_message("This passkey is already registered."),
     ))?;
     tx.publish(Event::UserChanged(user.id())).await?;
     mails::send_passkey_changed(&identity, &tx, &user, &row.device_name, true).await?;
@@ -251,7 +251,7 @@ pub async fn complete_registration(
         .details(serde_json::json!({"device_name": row.device_name, "backed_up": row.backed_up}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The passkey is registered.";
+    let message = "The passkey was registered.";
     let registered = RegisteredCredential {
         credential_id: row.id,
         device_name: row.device_name,

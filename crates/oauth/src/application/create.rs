@@ -33,8 +33,8 @@ pub struct CreateApplicationRequest {
     pub description: Option<String>,
     #[garde(length(min = 1, max = 4))]
     pub grant_types: Vec<GrantType>,
-    /// https, a loopback address, or a scheme of the application's own; matched word for word. May be empty where no person
-    /// lets the application.
+    /// https, a loopback address, or a scheme of the application's own; matched exactly. May be empty if no person has
+    /// to agree.
     #[garde(length(max = 20))]
     pub redirect_uris: Vec<String>,
     /// `read`, `write`, `admin`, or single permissions such as `datasource.query`.
@@ -44,21 +44,21 @@ pub struct CreateApplicationRequest {
     pub access_level: Option<AccessLevel>,
     /// `public` for programs that cannot keep a secret: they get none.
     pub client_type: Option<ClientType>,
-    /// Where browsers may go after a sign-out that the application began.
+    /// Where browsers may go after a sign-out that the application started.
     #[garde(inner(length(max = 20)))]
     pub post_logout_redirect_uris: Option<Vec<String>>,
-    /// Servers beside this one that its tokens may be meant for.
+    /// Other servers that its tokens may be meant for.
     #[garde(inner(length(max = 20)))]
     pub resources: Option<Vec<String>>,
-    /// The public keys of a confidential client, as a JWK set: it proves itself by one of them (`private_key_jwt`) and gets no
-    /// secret.
+    /// The public keys of a confidential client, as a JWK set: it authenticates with one of them (`private_key_jwt`)
+    /// and gets no secret.
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
-    /// Members are not asked where it only reads: an administrator agrees for everybody.
+    /// Members are not asked if it only reads: an administrator agrees for everyone.
     pub preapproved: Option<bool>,
-    /// It is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    /// It only gets tokens that are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: Option<bool>,
-    /// With what its ID tokens are signed, of what the server's metadata name; without it, with the first of those.
+    /// The algorithm that its ID tokens are signed with, from the server's metadata; without it, the first of those.
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
 }
 
@@ -67,7 +67,7 @@ pub struct CreateApplicationRequest {
 pub struct CreatedApplication {
     #[serde(flatten)]
     pub application: OauthApplication,
-    /// Shown this once; null for a public client, and for one with keys of its own.
+    /// Only shown this once; null for a public client, and for one with keys of its own.
     #[schema(examples("rgs_…"))]
     pub client_secret: Option<String>,
     pub message: &'static str,
@@ -81,11 +81,12 @@ errors! {
 pub fn check_shape(client_type: ClientType, grant_types: &[GrantType], redirect_uris: &[String]) -> Result<()> {
     let has_code = grant_types.contains(&GrantType::AuthorizationCode);
     if has_code && redirect_uris.is_empty() {
-        return Err(Error::invalid_field("redirect_uris", "must name where people are sent back to"));
+        return Err(Error::invalid_field("redirect_uris", "must name at least one address to send people back to"));
     }
     let proved = [GrantType::ClientCredentials, GrantType::TokenExchange];
     if client_type == ClientType::Public && grant_types.iter().any(|grant| proved.contains(grant)) {
-        let reason = "client_credentials and token-exchange need a proof, which a public client does not have";
+        let reason = "client_credentials and token-exchange require authentication, which a public client cannot \
+                      provide";
         return Err(Error::invalid_field("grant_types", reason));
     }
     redirect::check("redirect_uris", redirect_uris)
@@ -104,7 +105,7 @@ async fn may_create(oauth: &Oauth, caller: &Caller, organization: OrganizationId
 /// Register an application
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateApplicationRequest,
-    responses((status = 201, description = "The application, with the secret that is shown this once", body = Envelope<CreatedApplication>), CreateErrors))]
+    responses((status = 201, description = "The application, with its secret, which is only shown this once", body = Envelope<CreatedApplication>), CreateErrors))]
 pub async fn create(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -131,7 +132,7 @@ pub async fn create(
     }
     if let Some(keys) = &request.jwks {
         if client_type == ClientType::Public {
-            return Err(Error::invalid_field("jwks", "is for confidential clients"));
+            return Err(Error::invalid_field("jwks", "is only for confidential clients"));
         }
         assertion::check(keys)?;
     }
@@ -180,6 +181,6 @@ pub async fn create(
             "grant_types": row.grant_types, "scopes": scopes, "preapproved": row.preapproved}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application is registered. Keep its secret: it is not shown again.";
+    let message = "The application was registered. Keep its secret: it will not be shown again.";
     Ok(Reply::created(CreatedApplication { application: row.into(), client_secret, message }, message))
 }

@@ -15,7 +15,7 @@ use crate::Oauth;
 
 errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound; }
 
-/// Delete an application for good
+/// Delete an application permanently
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
@@ -30,7 +30,7 @@ pub async fn delete(
     let (caller, tenant) = super::enter(&oauth, &caller, org_id, Permission::OauthAppManage).await?;
     let row = super::find(platform.db.read(), tenant, app_id).await?;
     forget(&oauth, &row, origin.actor(caller.user_id)).await?;
-    let message = "The application is deleted, with all of its tokens.";
+    let message = "The application was deleted, with all of its tokens.";
     Ok(Reply::ok(Done { message }, message))
 }
 

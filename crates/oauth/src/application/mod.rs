@@ -102,7 +102,7 @@ pub enum Status {
     Revoked,
 }
 
-/// How an application came to be known.
+/// How an application was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -119,7 +119,7 @@ pub enum Origin {
     Document,
 }
 
-/// How far an application reaches.
+/// What an application can access.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -150,9 +150,9 @@ pub struct Model {
     pub scopes: Json,
     /// Servers beside this one that its tokens may be meant for (RFC 8707).
     pub resources: Json,
-    /// Its public keys, where it proves itself by one of them and has no secret.
+    /// Its public keys, if it authenticates with one of them and has no secret.
     pub jwks: Option<Json>,
-    /// Where they are, of one that tells of itself.
+    /// Where they are, for one that describes itself.
     pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
@@ -169,7 +169,7 @@ pub struct Model {
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
     /// Counts what made all of its tokens void.
     pub token_generation: i64,
-    /// For whom it acts where no person is there.
+    /// The person it acts for when nobody is present.
     pub responsible_user_id: UserId,
     /// When it was registered, or taken over last: who left since then answers for it no more, even when they come back.
     pub responsible_since: DateTime<Utc>,
@@ -304,7 +304,7 @@ fn answers_for(caller: &Caller, row: &Model, grant_types: &[GrantType]) -> Resul
         return Ok(());
     }
     Err(Error::new(ErrorCode::Forbidden).with_message(
-        "It acts for another administrator: take it over first with take_over, which voids the secrets that it has.",
+        "It acts for another administrator: take it over first with take_over, which invalidates its current secrets.",
     ))
 }
 
@@ -320,11 +320,11 @@ fn check_resources(oauth: &Oauth, resources: &[String]) -> Result<()> {
         let parsed = url::Url::parse(resource);
         let is_good = parsed.is_ok_and(|url| url.has_host() && url.fragment().is_none() && resource.len() <= 2000);
         if !is_good {
-            let reason = "must be an absolute address without a fragment, as https://api.example/";
+            let reason = "must be an absolute address without a fragment, such as https://api.example/";
             return Err(Error::invalid_field(format!("resources[{at}]"), reason));
         }
         if oauth.is_own(resource) {
-            let reason = "is this server itself, for which every application may ask unregistered";
+            let reason = "is this server itself, which every application may ask for without registering it";
             return Err(Error::invalid_field(format!("resources[{at}]"), reason));
         }
     }

@@ -10,15 +10,15 @@ const LONGEST: usize = 2000;
 
 /// Whether an address may be registered; the reason where not.
 fn fault(text: &str) -> Option<&'static str> {
-    let Ok(url) = Url::parse(text) else { return Some("is no absolute address") };
+    let Ok(url) = Url::parse(text) else { return Some("is not an absolute address") };
     if text.len() > LONGEST {
-        return Some("is longer than 2000 letters");
+        return Some("is longer than 2000 characters");
     }
     if url.fragment().is_some() {
         return Some("must not have a fragment");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Some("must not have a user's name in it");
+        return Some("must not contain a user name");
     }
     if text.contains('*') || text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
         return Some("must be one address, without wildcards or spaces");

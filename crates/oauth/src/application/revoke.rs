@@ -19,7 +19,7 @@ errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/revoke", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
-    responses((status = 200, description = "Suspended, and all of its tokens void, at once", body = Envelope<Done>), RevokeErrors))]
+    responses((status = 200, description = "Suspended, and all of its tokens revoked, immediately", body = Envelope<Done>), RevokeErrors))]
 pub async fn revoke(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -41,6 +41,6 @@ pub async fn revoke(
         .details(json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The application is suspended, and all of its tokens are void.";
+    let message = "The application was suspended, and all of its tokens were revoked.";
     Ok(Reply::ok(Done { message }, message))
 }

@@ -89,7 +89,7 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, ApplicationNotFound, NotFound;
 }
 
-/// A secret that is shown this once.
+/// A secret that is only shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewSecret {
     #[schema(examples("rgs_…"))]
@@ -101,7 +101,9 @@ pub struct NewSecret {
 fn keeps_secrets(row: &super::Model) -> Result<()> {
     match row.has_secrets() {
         true => Ok(()),
-        false => Err(Error::invalid_field("app_id", "is a client that has no secret: public, or with keys of its own")),
+        false => {
+            Err(Error::invalid_field("app_id", "is a client without secrets: it is public, or has keys of its own"))
+        }
     }
 }
 
@@ -109,7 +111,7 @@ fn keeps_secrets(row: &super::Model) -> Result<()> {
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/regenerate-secret", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
-    responses((status = 200, description = "The new secret; the old ones and all tokens are void", body = Envelope<NewSecret>), RegenerateErrors))]
+    responses((status = 200, description = "The new secret; the old ones and all tokens stop working", body = Envelope<NewSecret>), RegenerateErrors))]
 pub async fn regenerate(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -132,24 +134,24 @@ pub async fn regenerate(
         .details(json!({"name": row.name}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is replaced. Keep the new one: it is not shown again.";
+    let message = "The secret was replaced. Keep the new one: it will not be shown again.";
     Ok(Reply::ok(NewSecret { client_secret, message }, message))
 }
 
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"expires_in_days": 90}))]
 pub struct AddSecretRequest {
-    /// Without it the secret is good until it is removed.
+    /// Without it, the secret works until it is removed.
     #[garde(inner(range(min = 1, max = 3650)))]
     pub expires_in_days: Option<u16>,
 }
 
-/// Add a secret beside those that an application has
+/// Add another secret to an application
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
     request_body = AddSecretRequest,
-    responses((status = 201, description = "The new secret; the others stay good", body = Envelope<NewSecret>), AddErrors))]
+    responses((status = 201, description = "The new secret; the others keep working", body = Envelope<NewSecret>), AddErrors))]
 pub async fn add(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -169,7 +171,8 @@ pub async fn add(
     let expired = Entity::delete_many().filter(Column::ApplicationId.eq(row.id)).filter(Column::ExpiresAt.lte(now));
     expired.exec(tx.conn()).await?;
     if Entity::find().filter(Column::ApplicationId.eq(row.id)).count(tx.conn()).await? >= MOST {
-        return Err(Error::new(ErrorCode::Conflict).with_message("Five secrets are enough; remove one first."));
+        return Err(Error::new(ErrorCode::Conflict)
+            .with_message("An application can have at most five secrets; remove one first."));
     }
     let expires_at = request.expires_in_days.map(|days| now + Duration::days(i64::from(days)));
     let client_secret = issue(&tx, row.id, expires_at, now).await?;
@@ -180,7 +183,7 @@ pub async fn add(
         .details(json!({"name": row.name, "expires_at": expires_at}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is added. Keep it: it is not shown again.";
+    let message = "The secret was added. Keep it: it will not be shown again.";
     Ok(Reply::created(NewSecret { client_secret, message }, message))
 }
 
@@ -206,7 +209,7 @@ pub struct OauthSecrets {
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/oauth-applications/{app_id}/secrets", tag = "oauth_applications",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications")),
-    responses((status = 200, description = "Those that are good, without their values; at most five", body = Envelope<OauthSecrets>), ListErrors))]
+    responses((status = 200, description = "Those that still work, without their values; at most five", body = Envelope<OauthSecrets>), ListErrors))]
 pub async fn list(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -231,7 +234,7 @@ pub async fn list(
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("app_id" = OauthApplicationId, Path, description = "From the list of applications"),
         ("secret" = i64, Path, description = "The id of the secret, from the list of secrets")),
-    responses((status = 200, description = "It opens nothing any more; the tokens stay good", body = Envelope<Done>), RemoveErrors))]
+    responses((status = 200, description = "It no longer works; the tokens keep working", body = Envelope<Done>), RemoveErrors))]
 pub async fn remove(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -253,6 +256,6 @@ pub async fn remove(
         .details(json!({"name": row.name, "secret": secret}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The secret is removed.";
+    let message = "The secret was removed.";
     Ok(Reply::ok(Done { message }, message))
 }

@@ -38,7 +38,7 @@ use crate::{Oauth, assertion, keys::TokenAlgorithm};
 pub struct UpdateApplicationRequest {
     #[garde(inner(length(chars, min = 1, max = 100)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
@@ -68,9 +68,9 @@ pub struct UpdateApplicationRequest {
     /// `true` says that the caller has checked who made a program that registered itself: people do not read any more that
     /// nobody has.
     pub verified: Option<bool>,
-    /// It is given such tokens alone as are bound to a key of its own (DPoP); those that it has stay good.
+    /// It only gets tokens that are bound to a key of its own (DPoP); those that it has keep working.
     pub dpop_bound_access_tokens: Option<bool>,
-    /// With what its ID tokens are signed from now on. `null`: with the first that the server's metadata name.
+    /// The algorithm that its ID tokens are signed with from now on. `null`: the first in the server's metadata.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<TokenAlgorithm>)]
@@ -123,7 +123,7 @@ pub async fn update(
     }
     if let Some(description) = request.description {
         if description.as_ref().is_some_and(|text| text.chars().count() > 1000) {
-            return Err(Error::invalid_field("description", "is longer than 1000 letters"));
+            return Err(Error::invalid_field("description", "is longer than 1000 characters"));
         }
         changed.description = Set(description);
     }
@@ -145,7 +145,7 @@ pub async fn update(
     }
     if let Some(keys) = request.jwks {
         if before.jwks.is_none() {
-            return Err(Error::invalid_field("jwks", "is for applications that were registered with keys"));
+            return Err(Error::invalid_field("jwks", "is only for applications that were registered with keys"));
         }
         let new = assertion::check(&keys)?;
         if renews && before.jwks.as_ref().is_some_and(|known| assertion::shares_a_key(known, &new)) {
@@ -166,7 +166,7 @@ pub async fn update(
     }
     if let Some(verified) = request.verified {
         if before.origin == Origin::Administrator {
-            return Err(Error::invalid_field("verified", "is for programs that registered themselves"));
+            return Err(Error::invalid_field("verified", "is only for programs that registered themselves"));
         }
         if verified && before.verified_at.is_none() {
             caller.recently_proved(now)?;
@@ -221,8 +221,10 @@ pub async fn update(
     let logo = logo::find(tx.conn(), row.id).await?;
     tx.commit().await?;
     let message = match needs_secret {
-        true => "The application is changed. Others may have known its secrets: it has none now, and needs a new one.",
-        false => "The application is changed.",
+        true => {
+            "The application was changed. Others may have known its secrets, so they were removed: it needs a new one."
+        }
+        false => "The application was changed.",
     };
     Ok(Reply::ok(ApplicationAnswer { application: row.into(), logo, message }, message))
 }
@@ -248,11 +250,11 @@ fn left_to_its_document(request: &UpdateApplicationRequest) -> Result<()> {
         ("id_token_signed_response_alg", request.id_token_signed_response_alg.is_some()),
     ];
     match said.iter().find(|(_, is_said)| *is_said) {
-        Some((field, _)) => Err(Error::invalid_field(*field, "is what the program's own document says")),
+        Some((field, _)) => Err(Error::invalid_field(*field, "is set by the program's own document")),
         None => Ok(()),
     }
 }
 
 fn known_keys() -> Error {
-    Error::invalid_field("jwks", "must be new keys: others know those that it has")
+    Error::invalid_field("jwks", "must be new keys: others know the current ones")
 }

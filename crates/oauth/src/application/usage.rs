@@ -134,10 +134,10 @@ pub struct TokensOfDay {
 pub struct Usage {
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// For whom it can act still.
+    /// For whom it can still act.
     #[schema(examples(3))]
     pub people_connected: i64,
-    /// The access tokens that it was given, in the last thirty days; days without any are left out.
+    /// The access tokens that were issued to it in the last thirty days; days without any are left out.
     pub tokens_issued: Vec<TokensOfDay>,
     pub message: &'static str,
 }

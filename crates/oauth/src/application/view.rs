@@ -22,29 +22,30 @@ pub struct OauthApplication {
     pub grant_types: Vec<GrantType>,
     #[schema(examples(json!(["https://reports.acme.example/callback"])))]
     pub redirect_uris: Vec<String>,
-    /// Where browsers may go after a sign-out that the application began.
+    /// Where browsers may go after a sign-out that the application started.
     pub post_logout_redirect_uris: Vec<String>,
     #[schema(value_type = Vec<String>, examples(json!(["read"])))]
     pub scopes: Scopes,
-    /// Servers beside this one that its tokens may be meant for.
+    /// Other servers that its tokens may be meant for.
     pub resources: Vec<String>,
-    /// Its public keys, where it proves itself by one of them and has no secret.
+    /// Its public keys, if it authenticates with one of them and has no secret.
     #[schema(value_type = Option<Object>)]
     pub jwks: Option<serde_json::Value>,
-    /// Where they are, of one that tells of itself.
+    /// Where they are, for one that describes itself.
     pub jwks_uri: Option<String>,
     pub access_level: AccessLevel,
     pub status: Status,
     pub origin: Origin,
-    /// Since when an administrator vouches for one that registered itself; until then, people read that nobody has checked it.
+    /// Since when an administrator vouches for one that registered itself; until then, people are told that nobody has
+    /// checked it.
     pub verified_at: Option<DateTime<Utc>>,
-    /// Whether an administrator has agreed for everybody, so that members are not asked where it only reads.
+    /// Whether an administrator has agreed for everyone, so that members are not asked if it only reads.
     pub preapproved: bool,
-    /// Whether it is given such tokens alone as are bound to a key of its own (DPoP; RFC 9449).
+    /// Whether it only gets tokens that are bound to a key of its own (DPoP; RFC 9449).
     pub dpop_bound_access_tokens: bool,
-    /// With what it wants its ID tokens signed; null: with the first that the server's metadata name.
+    /// The algorithm that it wants its ID tokens signed with; null: the first in the server's metadata.
     pub id_token_signed_response_alg: Option<TokenAlgorithm>,
-    /// For whom it acts where no person is there.
+    /// The person it acts for when nobody is present.
     pub responsible_user_id: UserId,
     pub created_at: DateTime<Utc>,
     /// To the minute.
@@ -80,7 +81,7 @@ impl From<Model> for OauthApplication {
     }
 }
 
-/// An application, and what was done.
+/// An application, and what was done with it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ApplicationAnswer {
     #[serde(flatten)]

@@ -37,7 +37,7 @@ pub struct AuthorizeRequest {
     /// The application's.
     #[garde(length(max = 2000))]
     pub client_id: String,
-    /// One of the registered ones, word for word.
+    /// One of the registered ones, exactly.
     #[garde(length(max = 2000))]
     pub redirect_uri: String,
     /// Space-separated; without it, everything that the application is registered with.
@@ -61,7 +61,7 @@ pub struct AuthorizeRequest {
     /// The thumbprint of the key that the code is to be bound to (RFC 9449).
     #[garde(inner(length(max = 100)))]
     pub dpop_jkt: Option<String>,
-    /// How strongly the person is to have proved who they are, by preference; the ID token says what was reached.
+    /// How strongly the person must have authenticated, by preference; the ID token says what was reached.
     #[garde(inner(length(max = 500)))]
     pub acr_values: Option<String>,
     /// What the person said.
@@ -103,9 +103,9 @@ fn plain(error: OauthError) -> Error {
     }
 }
 
-/// Take a person's decision from a front end
+/// Record a person's decision from a front end
 #[utoipa::path(post, path = "/api/v1/oauth/authorize", tag = "oauth2", request_body = AuthorizeRequest,
-    responses((status = 200, description = "Where to send the browser; a refusal is one too", body = Envelope<AuthorizeAnswer>), AuthorizeErrors))]
+    responses((status = 200, description = "Where to send the browser, also when the person refused", body = Envelope<AuthorizeAnswer>), AuthorizeErrors))]
 pub async fn authorize(
     State(oauth): State<Oauth>,
     SignedIn(caller): SignedIn,
@@ -162,7 +162,7 @@ pub struct InfoQuery {
     /// The application's.
     #[garde(length(max = 2000))]
     client_id: String,
-    /// One of the registered ones, word for word.
+    /// One of the registered ones, exactly.
     #[garde(length(max = 2000))]
     redirect_uri: String,
     /// Space-separated.
@@ -179,7 +179,7 @@ pub struct AppInfo {
     /// Its picture, as a data URL.
     #[schema(examples("data:image/png;base64,…"))]
     pub logo: Option<String>,
-    /// False where nobody has checked who made it, because it registered itself: tell the person.
+    /// False if nobody has checked who made it, because it registered itself: tell the person.
     pub verified: bool,
     /// What the application is registered with.
     #[schema(examples(json!(["read"])))]
@@ -197,7 +197,7 @@ pub struct AppInfo {
 
 /// Read about an application, for a consent page
 #[utoipa::path(get, path = "/api/v1/oauth/app-info", tag = "oauth2", security(()), params(InfoQuery),
-    responses((status = 200, description = "What a person should know before they decide", body = Envelope<AppInfo>), InfoErrors))]
+    responses((status = 200, description = "What a person should know before deciding", body = Envelope<AppInfo>), InfoErrors))]
 pub async fn app_info(State(oauth): State<Oauth>, Query(query): Query<InfoQuery>) -> Result<Reply<AppInfo>> {
     let client: Arc<Client> = crate::request::client(&oauth, &query.client_id).await.map_err(enveloped)?;
     if !client.sends_to(&query.redirect_uri) {
@@ -228,9 +228,9 @@ pub struct LookQuery {
     request: String,
 }
 
-/// Read how the sign-in page looks on the way to an application
+/// Read the look of the sign-in page on the way to an application
 #[utoipa::path(get, path = "/api/v1/oauth/branding", tag = "oauth2", security(()), params(LookQuery),
-    responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` where the request is none that would ask somebody, or where the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
+    responses((status = 200, description = "Name, colour and picture of the application's organization; all `null` if the request is not valid, or if the organization has set nothing", body = Envelope<SignInBranding>), LookErrors))]
 pub async fn sign_in_look(
     State(oauth): State<Oauth>,
     origin: RequestOrigin,

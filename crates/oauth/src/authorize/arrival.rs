@@ -57,7 +57,7 @@ pub(super) async fn arrive(
 ) -> Result<impl IntoResponse> {
     let unknown = || OauthError::new(Code::InvalidToken, "Send the access token of a person's session.");
     if sign_in::is_foreign(&oauth, &headers) {
-        return Err(OauthError::new(Code::InvalidRequest, "It is for the console alone."));
+        return Err(OauthError::new(Code::InvalidRequest, "Only the console can do this."));
     }
     let Some(Shown::Bearer(token)) = Shown::of(&headers) else { return Err(unknown()) };
     let caller = oauth.authenticator.authenticate(token, origin.ip).await?;
@@ -68,7 +68,7 @@ pub(super) async fn arrive(
         None => sign_in::address(back.to, back.query),
         Some(since) => {
             if began_at(&oauth, &caller).await?.timestamp() < since {
-                return Err(OauthError::new(Code::LoginRequired, "The application wants a new sign-in."));
+                return Err(OauthError::new(Code::LoginRequired, "The application asks you to sign in again."));
             }
             sign_in::address(back.to, &sign_in::fulfilled(back.query))
         }

@@ -33,13 +33,13 @@ use crate::{
 #[schema(example = json!({"ticket": "…", "approve": "true"}))]
 #[allow(dead_code, reason = "it describes the form")]
 pub struct DecisionForm {
-    /// From the page that asked; it stands for the whole request, PKCE included.
+    /// From the page that asked; it represents the whole request, including PKCE.
     ticket: String,
     /// `true` or `false`.
     approve: String,
 }
 
-/// Take a person's decision from the consent page
+/// Record a person's decision from the consent page
 #[utoipa::path(post, path = "/oauth/authorize", tag = "oauth2", security(()),
     request_body(content = DecisionForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 302, description = "To the application, with `code`, `state` and `iss`, or with `error=access_denied`"),
@@ -75,7 +75,7 @@ async fn decided(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, for
         return Err(Refusal::Page(ErrorCode::OauthInvalidRedirectUri));
     }
     if !request.scope().is_within(&client.scopes) {
-        return Err(tell(OauthError::new(Code::InvalidScope, "The application may not ask for this scope any more.")));
+        return Err(tell(OauthError::new(Code::InvalidScope, "The application may no longer ask for this scope.")));
     }
     let decider = Decider::find(oauth, caller, &client, &request.scope()).await.map_err(tell)?;
     if !approves {

@@ -30,8 +30,8 @@ use crate::{
     params(
         ("id_token_hint" = Option<String>, Query, description = "An ID token of the person; they are not asked then"),
         ("client_id" = Option<String>, Query, description = "The application's, where there is no hint"),
-        ("post_logout_redirect_uri" = Option<String>, Query, description = "One of those registered for it, word for word"),
-        ("state" = Option<String>, Query, description = "Comes back as it is")),
+        ("post_logout_redirect_uri" = Option<String>, Query, description = "One of those registered for it, exactly"),
+        ("state" = Option<String>, Query, description = "Returned unchanged")),
     responses((status = 200, description = "A page: asks, or says that it is done", content_type = "text/html", body = String),
         (status = 302, description = "Signed out, and back to the application"),
         (status = 400, description = "A page, or `invalid_request`: the application or its address is not known", body = OauthErrorBody)))]

@@ -86,7 +86,7 @@ impl Decider {
     ) -> Result<Self, OauthError> {
         let denied = |text: &str| OauthError::new(Code::AccessDenied, text);
         let Credential::Session(session) = caller.credential else {
-            return Err(denied("Only the person themselves can let an application act for them."));
+            return Err(denied("Only the person themselves can allow an application to act for them."));
         };
         if !caller.email_verified {
             return Err(denied("The person has not verified their e-mail address."));
@@ -94,11 +94,11 @@ impl Decider {
         let organization = client.row.organization_id;
         let entered = oauth.tenancy.enter(&caller, organization).await;
         let entered = entered.map_err(|error| match error.code {
-            ErrorCode::OrgNotFound => denied("The person is no member of the application's organization."),
+            ErrorCode::OrgNotFound => denied("The person is not a member of the application's organization."),
             _ => error.into(),
         })?;
         if entered.closed.is_some() {
-            return Err(denied("The organization asks for another way to sign in."));
+            return Err(denied("The organization requires a different way to sign in."));
         }
         let (db, tenant) = (oauth.platform().db.read(), Tenant::on_behalf_of(organization));
         let joined_at = member::find(db, tenant, caller.user_id).await?.joined_at;
@@ -173,17 +173,17 @@ impl Place {
     params(
         ("response_type" = String, Query, description = "`code`"),
         ("client_id" = String, Query, description = "The application's"),
-        ("redirect_uri" = String, Query, description = "One of the registered ones, word for word"),
+        ("redirect_uri" = String, Query, description = "One of the registered ones, exactly"),
         ("scope" = Option<String>, Query, description = "Space-separated; without it, everything that the application is registered with"),
-        ("state" = Option<String>, Query, description = "Comes back as it is"),
+        ("state" = Option<String>, Query, description = "Returned unchanged"),
         ("code_challenge" = String, Query, description = "PKCE: SHA-256 of the verifier, in base64url"),
         ("code_challenge_method" = String, Query, description = "`S256`"),
         ("nonce" = Option<String>, Query, description = "Comes back in the ID token"),
         ("response_mode" = Option<String>, Query, description = "`query`, or `form_post`: the answer is a form that the browser posts"),
         ("prompt" = Option<String>, Query, description = "`none`, `login`, `consent`, `select_account`"),
-        ("max_age" = Option<i64>, Query, description = "Seconds that the sign-in may be old"),
-        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person who must be signed in; nobody else's sign-in is taken"),
-        ("acr_values" = Option<String>, Query, description = "How strongly the person is to have proved who they are, by preference: of `acr_values_supported`; the ID token says in `acr` what was reached"),
+        ("max_age" = Option<i64>, Query, description = "The maximum age of the sign-in, in seconds"),
+        ("id_token_hint" = Option<String>, Query, description = "An ID token of the person who must be signed in; nobody else's sign-in is accepted"),
+        ("acr_values" = Option<String>, Query, description = "How strongly the person must have authenticated, by preference: of `acr_values_supported`; the ID token says in `acr` what was reached"),
         ("dpop_jkt" = Option<String>, Query, description = "The thumbprint of the key that the code is to be bound to (RFC 9449)"),
         ("resource" = Option<String>, Query, description = "The server that the tokens are for; without it, this one")),
     responses((status = 200, description = "A page: sign in, consent, or a form for the application", content_type = "text/html", body = String),
@@ -229,10 +229,10 @@ async fn ask(oauth: &Oauth, origin: &RequestOrigin, headers: &HeaderMap, query: 
     let is_another = caller.as_ref().is_some_and(|caller| !is_meant(caller));
     let Some(caller) = caller.filter(is_good) else {
         if is_silent {
-            return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in, or another person.")));
+            return Err(tell(OauthError::new(Code::LoginRequired, "Nobody is signed in, or someone else is.")));
         }
         let is_anew = is_another || request.wants_a_sign_in() || sign_in::is_asked_anew(query);
-        let fault = is_another.then_some("The application means somebody else: sign in as that person.");
+        let fault = is_another.then_some("The application expects someone else: sign in as that person.");
         let since = is_anew.then(|| now.timestamp());
         let back = page::Back { to: sign_in::AUTHORIZE, query, since };
         let email = request.login_hint.as_deref().unwrap_or_default();

@@ -169,21 +169,21 @@ impl Consent<'_> {
         };
         let (action, what_follows) = match self.asked_by {
             AskedBy::Browser { redirect_uri } => {
-                (AUTHORIZE, format!("You are sent on to <b>{}</b>.", escape(&destination(redirect_uri))))
+                (AUTHORIZE, format!("You will be redirected to <b>{}</b>.", escape(&destination(redirect_uri))))
             }
             AskedBy::Device { code } => (
                 DEVICE,
                 format!(
-                    "<b>Go on only if the code {} stands on a device of yours, and you began this yourself:</b> whoever sent \
-                     you a code would be let in.",
+                    "<b>Continue only if the code {} is shown on your own device and you started this yourself:</b> \
+                     anyone who sent you a code would get access.",
                     escape(code)
                 ),
             ),
         };
         let unverified = match self.application.is_unverified() {
             true => {
-                "<p class=\"bad\" role=\"alert\">Nobody of your organization has checked who made this program: it gave \
-                     itself its name. Go on only if you began this yourself.</p>\n"
+                "<p class=\"bad\" role=\"alert\">Nobody in your organization has checked who made this program, and it \
+                 chose its own name. Continue only if you started this yourself.</p>\n"
             }
             false => "",
         };
@@ -191,19 +191,19 @@ impl Consent<'_> {
         // The address is the one thing about it that cannot be made up.
         let told_at = match self.application.origin {
             Origin::Document => {
-                format!("<p>It tells of itself at <b>{}</b>.</p>\n", escape(&destination(&self.application.client_id)))
+                format!("<p>It describes itself at <b>{}</b>.</p>\n", escape(&destination(&self.application.client_id)))
             }
             Origin::Administrator | Origin::Registered => String::new(),
         };
         let body = format!(
             "{logo}<h1>{name} asks to act for you</h1>\n{unverified}{told_at}{description}\
              <p>In {place}, it would be able to:</p>\n<ul>\n{wishes}</ul>\n\
-             <p>It never can do more than you can yourself. {what_follows} You can take this back at any time under connected \
+             <p>It can never do more than you can yourself. {what_follows} You can withdraw this at any time under Connected \
              applications.</p>\n<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"ticket\" value=\"{ticket}\">\n\
              <div class=\"ways\"><button name=\"approve\" value=\"true\">Allow</button>\
              <button class=\"plain\" name=\"approve\" value=\"false\">Do not allow</button></div></form>\n\
              <form method=\"post\" action=\"/oauth/sign-out\">{hidden}\
-             <p><small>You are signed in as {email}. <button class=\"link\">Somebody else?</button></small></p></form>",
+             <p><small>You are signed in as {email}. <button class=\"link\">Not you?</button></small></p></form>",
             name = escape(&self.application.name),
             logo = logo.unwrap_or_default(),
             description = description.unwrap_or_default(),
@@ -252,7 +252,7 @@ impl SignIn<'_> {
             "<h1>Sign out of RiverGen?</h1>\n<p>{asks} You are signed in as <b>{email}</b>.</p>\n\
              <form method=\"post\" action=\"/oauth/logout\">{hidden}<div class=\"ways\"><button>Sign out</button></div></form>\n\
              <p><small>To stay signed in, close this page.</small></p>",
-            asks = application.map(|name| format!("<b>{}</b> asks for it.", escape(name))).unwrap_or_default(),
+            asks = application.map(|name| format!("<b>{}</b> asks you to.", escape(name))).unwrap_or_default(),
             email = escape(email),
             hidden = self.form.hidden(),
         );
@@ -263,8 +263,8 @@ impl SignIn<'_> {
         let body = format!(
             "<h1>One more step</h1>\n<p>{message}</p>\n{fault}<form method=\"post\" action=\"/oauth/sign-in/code\">{hidden}\
              <input type=\"hidden\" name=\"temporary_token\" value=\"{token}\">\n\
-             <label for=\"code\">Code, or a backup code</label><input id=\"code\" name=\"code\" autocomplete=\"one-time-code\" \
-             required autofocus>\n<div class=\"ways\"><button>Go on</button></div></form>",
+             <label for=\"code\">Code or backup code</label><input id=\"code\" name=\"code\" autocomplete=\"one-time-code\" \
+             required autofocus>\n<div class=\"ways\"><button>Continue</button></div></form>",
             message = escape(message),
             fault = self.fault(),
             hidden = self.form.hidden(),
@@ -277,9 +277,9 @@ impl SignIn<'_> {
 /// The page on which a person types the code of a device.
 pub(crate) fn user_code(place: Option<&Place>, typed: &str, fault: Option<&str>) -> Result<Response> {
     let body = format!(
-        "<h1>Connect a device</h1>\n<p>Type the code that your device shows.</p>\n{fault}<form action=\"/oauth/device\">\
+        "<h1>Connect a device</h1>\n<p>Enter the code that your device shows.</p>\n{fault}<form action=\"/oauth/device\">\
          <label for=\"user_code\">Code</label><input id=\"user_code\" name=\"user_code\" autocomplete=\"off\" autofocus \
-         required value=\"{typed}\">\n<div class=\"ways\"><button>Go on</button></div></form>",
+         required value=\"{typed}\">\n<div class=\"ways\"><button>Continue</button></div></form>",
         fault = fault.map(|text| format!("<p class=\"bad\" role=\"alert\">{}</p>\n", escape(text))).unwrap_or_default(),
         typed = escape(typed),
     );
@@ -294,8 +294,8 @@ pub(crate) fn hand_over(redirect_uri: &str, answer: &[(&str, &str)]) -> Result<R
         .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">\n", escape(name), escape(value)))
         .collect();
     let body = format!(
-        "<h1>Back to the application</h1>\n<p>You are sent on to <b>{place}</b>.</p>\n<form method=\"post\" action=\"{action}\">\n\
-         {fields}<div class=\"ways\"><button>Go on</button></div></form>",
+        "<h1>Back to the application</h1>\n<p>You will be redirected to <b>{place}</b>.</p>\n<form method=\"post\" action=\"{action}\">\n\
+         {fields}<div class=\"ways\"><button>Continue</button></div></form>",
         place = escape(&destination(redirect_uri)),
         action = escape(redirect_uri),
     );
@@ -318,11 +318,11 @@ pub(crate) fn refusal(headers: &HeaderMap, code: ErrorCode) -> Response {
         return (StatusCode::BAD_REQUEST, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
     }
     let body = format!(
-        "<h1>This cannot go on</h1>\n<p>{}</p>\n<p>Nothing was allowed, and you were sent nowhere. Go back to the \
-         application and start again; if that does not help, tell its maker.</p>",
+        "<h1>This cannot continue</h1>\n<p>{}</p>\n<p>Nothing was allowed, and you were not redirected. Go back to the \
+         application and start again; if that does not help, tell its developer.</p>",
         escape(code.message())
     );
-    page(StatusCode::BAD_REQUEST, "This cannot go on", &body).unwrap_or_else(IntoResponse::into_response)
+    page(StatusCode::BAD_REQUEST, "This cannot continue", &body).unwrap_or_else(IntoResponse::into_response)
 }
 
 #[cfg(test)]

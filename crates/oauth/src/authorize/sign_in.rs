@@ -206,7 +206,7 @@ pub async fn password(State(oauth): State<Oauth>, origin: RequestOrigin, headers
     let email = form.0.get("email").unwrap_or_default();
     let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_password(&oauth, origin, &headers, email, &form).await,
-        false => page(&oauth, &headers, back, email, Some("The page was too old; sign in again.")).await,
+        false => page(&oauth, &headers, back, email, Some("The page has expired; sign in again.")).await,
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }
@@ -261,7 +261,7 @@ pub async fn code(State(oauth): State<Oauth>, origin: RequestOrigin, headers: He
     let back = came_from(&form.0);
     let outcome = match is_ours(&oauth, &headers, &form) {
         true => try_code(&oauth, origin, &headers, &form).await,
-        false => page(&oauth, &headers, back, "", Some("The page was too old; sign in again.")).await,
+        false => page(&oauth, &headers, back, "", Some("The page has expired; sign in again.")).await,
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
 }

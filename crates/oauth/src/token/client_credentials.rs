@@ -22,14 +22,14 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     }
     let scope = asked_scope(client, form.get("scope"))?;
     if scope.api().0.len() != scope.0.len() {
-        return Err(OauthError::new(Code::InvalidScope, "There is no person of whom an application could be told."));
+        return Err(OauthError::new(Code::InvalidScope, "There is no person to tell an application about."));
     }
     let resources = asked_resources(asking.oauth, client, form.all("resource"))?;
     let row = &client.row;
     let (user, organization) = (row.responsible_user_id, row.organization_id);
     let since = Since::Answers(row.responsible_since);
     if !asking.oauth.access.has_person(user, organization, since, Proofs::of_what_goes_on(None)).await? {
-        let reason = "Whoever answers for the application is not there any more: somebody must take it over.";
+        let reason = "The person responsible for the application is no longer there: someone must take it over.";
         return Err(OauthError::new(Code::UnauthorizedClient, reason));
     }
     let sub = row.client_id.clone();

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
-    let invalid = || OauthError::new(Code::InvalidGrant, "The code is unknown, used, expired, or not yours.");
+    let invalid = || OauthError::new(Code::InvalidGrant, "The code is unknown, already used, expired, or not yours.");
     if !asking.client.may(GrantType::AuthorizationCode) {
         return Err(OauthError::new(Code::UnauthorizedClient, "The application may not use this grant."));
     }

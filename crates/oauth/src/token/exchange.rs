@@ -31,13 +31,13 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
         return Err(OauthError::new(Code::InvalidRequest, "The subject must be an access token."));
     }
     if !matches!(form.get("requested_token_type"), None | Some(ACCESS_TOKEN)) {
-        return Err(OauthError::new(Code::InvalidRequest, "Access tokens are given, and no others."));
+        return Err(OauthError::new(Code::InvalidRequest, "Only access tokens are issued."));
     }
     if form.get("actor_token").is_some() {
         return Err(OauthError::new(Code::InvalidRequest, "The service itself acts; send no actor_token."));
     }
     let invalid =
-        || OauthError::new(Code::InvalidRequest, "The subject token is not good, or not meant for this service.");
+        || OauthError::new(Code::InvalidRequest, "The subject token is not valid, or not meant for this service.");
     let platform = asking.oauth.platform();
     let now = platform.clock.now();
     let subject = asking.oauth.access.inspect(form.require("subject_token")?, now).await;
@@ -58,7 +58,7 @@ pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAns
     let grant = grant::Model::find(platform.db.read(), grant).await?.ok_or_else(invalid)?;
     let scope = narrowed(&subject.scope, form.get("scope"))?.limited_to(&client.scopes);
     if scope.api().0.is_empty() {
-        return Err(OauthError::new(Code::InvalidScope, "Nothing is left of the scope for this service."));
+        return Err(OauthError::new(Code::InvalidScope, "None of the scope is available to this service."));
     }
     // The one is an address and the other may be a name (section 2.1); here resources are known by their addresses.
     let asked: Vec<String> = form.all("resource").iter().chain(form.all("audience")).cloned().collect();
@@ -97,5 +97,5 @@ fn narrowed(held: &ScopeSet, asked: Option<&str>) -> Result<ScopeSet> {
     let Some(asked) = asked else { return Ok(held) };
     let asked: Option<ScopeSet> = asked.parse().ok();
     let permitted = asked.filter(|asked| asked.is_subset(&held));
-    permitted.ok_or_else(|| OauthError::new(Code::InvalidScope, "The scope is more than the subject token has."))
+    permitted.ok_or_else(|| OauthError::new(Code::InvalidScope, "The scope exceeds that of the subject token."))
 }

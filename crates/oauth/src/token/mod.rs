@@ -82,7 +82,7 @@ pub struct TokenAnswer {
     /// Seconds that the access token lives.
     #[schema(examples(3600))]
     pub expires_in: i64,
-    /// Good for one use.
+    /// Valid for one use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
     #[schema(examples("openid read"))]
@@ -104,7 +104,7 @@ struct Asking<'a> {
     key: Option<&'a str>,
 }
 
-/// Give tokens to an application
+/// Issue tokens to an application
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth2", security(()),
     params(("dpop" = Option<String>, Header, description = "A proof of the key that the tokens are to be bound to (RFC 9449)")),
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
@@ -131,7 +131,7 @@ pub async fn token(
         "refresh_token" => refresh::exchange(&asking, &form).await?,
         "client_credentials" => client_credentials::exchange(&asking, &form).await?,
         exchange::GRANT_TYPE => exchange::exchange(&asking, &form).await?,
-        _ => return Err(OauthError::new(Code::UnsupportedGrantType, "There is no such grant here.")),
+        _ => return Err(OauthError::new(Code::UnsupportedGrantType, "This grant type is not supported.")),
     };
     // Given already: a count that cannot be written down waits.
     if let Err(error) = oauth.access.tally.count(oauth.platform(), client.row.id).await {
@@ -182,7 +182,7 @@ impl Asking<'_> {
 
     /// The person of a grant; `invalid_grant` where they have left since, or must prove more than they did.
     async fn person(&self, grant: &grant::Model) -> Result<User> {
-        let gone = || OauthError::new(Code::InvalidGrant, "The person is not there any more.");
+        let gone = || OauthError::new(Code::InvalidGrant, "The person no longer exists.");
         let (user, organization, since) = (grant.user_id, grant.organization_id, Since::Agreed(grant.created_at));
         if !self.oauth.access.has_person(user, organization, since, grant.proofs()).await? {
             return Err(gone());

@@ -13,7 +13,8 @@ use crate::{
 };
 
 pub async fn exchange(asking: &Asking<'_>, form: &Parameters) -> Result<TokenAnswer> {
-    let invalid = || OauthError::new(Code::InvalidGrant, "The refresh token is unknown, used, expired, or not yours.");
+    let invalid =
+        || OauthError::new(Code::InvalidGrant, "The refresh token is unknown, already used, expired, or not yours.");
     let text = form.require("refresh_token")?;
     let platform = asking.oauth.platform();
     let (db, now) = (platform.db.read(), platform.clock.now());
@@ -56,7 +57,7 @@ fn narrowed(grant: &grant::Model, asked: Option<&str>) -> Result<ScopeSet> {
     let Some(asked) = asked else { return Ok(granted) };
     let asked: Option<ScopeSet> = asked.parse().ok();
     let permitted = asked.filter(|asked| !asked.0.is_empty() && asked.is_subset(&granted));
-    permitted.ok_or_else(|| OauthError::new(Code::InvalidScope, "The scope is more than was granted."))
+    permitted.ok_or_else(|| OauthError::new(Code::InvalidScope, "The scope exceeds what was granted."))
 }
 
 /// Somebody shows a token that was spent: there is a copy that should not exist, so the grant ends (RFC 9700, section 4.14.2).

@@ -62,7 +62,7 @@ where
             }
         })?;
         deserializer.end().map_err(|_| {
-            Error::new(ErrorCode::InvalidRequest).with_message("The request body goes on after the JSON value.")
+            Error::new(ErrorCode::InvalidRequest).with_message("The request body continues after the JSON value.")
         })?;
         validated(value).map(Self)
     }
@@ -151,7 +151,7 @@ impl PageQuery {
 #[derive(Debug, Clone, Copy, Default, Deserialize, Validate, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SkipLimit {
-    /// How many to leave out.
+    /// How many to skip.
     #[garde(skip)]
     #[param(minimum = 0, default = 0, example = 0)]
     skip: Option<u64>,

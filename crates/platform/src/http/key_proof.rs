@@ -65,7 +65,7 @@ pub enum KeyFault {
     Unbound,
     #[error("The proof of the key is not good: {0}.")]
     Wrong(&'static str),
-    #[error("Make the proof of the key anew, with the nonce of the header DPoP-Nonce.")]
+    #[error("Make a new proof of the key, with the nonce from the header DPoP-Nonce.")]
     Nonce(String),
 }
 

@@ -36,7 +36,7 @@ impl MailTemplate {
         Self { title: title.into(), ..Self::default() }
     }
 
-    /// One to a person, whom it greets by name; what comes next goes on in the sentence.
+    /// One to a person, whom it greets by name.
     pub fn greeting(title: impl Into<String>, name: &str) -> Self {
         Self::new(title).paragraph(format!("Hello {name},"))
     }

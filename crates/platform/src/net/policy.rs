@@ -36,7 +36,7 @@ pub enum Refusal {
     Unspecified,
     #[error("an address that is reserved for documentation, tests or protocols")]
     Reserved,
-    #[error("an IPv4 address in the clothes of IPv6")]
+    #[error("an IPv4 address written as IPv6")]
     Embedded,
 }
 

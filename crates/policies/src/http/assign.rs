@@ -41,13 +41,13 @@ pub struct AssignPolicyRequest {
     pub data_source_id: Option<DataSourceId>,
     /// Governs this table or view of a source; `dataset_id` in the source's schemas.
     pub dataset_id: Option<DatasetId>,
-    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
+    /// Refused with `VALIDATION_ERROR`: the same question could be asked in other words.
     pub query_id: Option<QueryId>,
     /// Governs people who hold this role.
     pub role_id: Option<RoleId>,
     /// Governs this person.
     pub user_id: Option<UserId>,
-    /// Governs the sources of this workspace, and those of none.
+    /// Governs the sources of this workspace, and those of no workspace.
     pub workspace_id: Option<WorkspaceId>,
     #[schema(default = true)]
     pub is_active: Option<bool>,
@@ -57,10 +57,10 @@ pub struct AssignPolicyRequest {
 
 errors! { pub AssignErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, AssignmentExists, ValidationError, InternalError; }
 
-/// Bind a policy to a resource or to people
+/// Assign a policy to resources or people
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/assignments", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy")), request_body = AssignPolicyRequest,
-    responses((status = 201, description = "Bound; the next query is governed", body = Envelope<PolicyAssignment>), AssignErrors))]
+    responses((status = 201, description = "Assigned; it applies from the next query", body = Envelope<PolicyAssignment>), AssignErrors))]
 pub async fn assign_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -91,7 +91,7 @@ pub async fn assign_policy(
     if let (Some(source), Some(table)) = (reach.data_source_id, &reach.table)
         && table.data_source_id != source
     {
-        return Err(Error::invalid_field("dataset_id", "is of another source than data_source_id"));
+        return Err(Error::invalid_field("dataset_id", "belongs to a different source than data_source_id"));
     }
     check_fit(&policies, tenant, policy, &reach).await?;
 
@@ -116,7 +116,7 @@ pub async fn assign_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, std::slice::from_ref(&row)).await?;
-    Ok(Reply::created(PolicyAssignment::new(row, &names), "The policy is assigned."))
+    Ok(Reply::created(PolicyAssignment::new(row, &names), "The policy was assigned."))
 }
 
 impl AssignPolicyRequest {

@@ -57,7 +57,7 @@ errors! {
     pub RemoveAssignmentErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, AssignmentNotFound, InternalError;
 }
 
-/// List whom and what a policy governs
+/// List the assignments of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/assignments", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Filter, PageQuery),
     responses((status = 200, description = "The oldest first", body = Envelope<Page<PolicyAssignment>>), ListAssignmentsErrors))]
@@ -96,11 +96,11 @@ pub async fn list_policy_assignments(
     Ok(Reply::ok(Page::new(items, page, total), "The assignments."))
 }
 
-/// Take an assignment away from a policy
+/// Remove an assignment from a policy
 #[utoipa::path(delete, path = "/api/v1/policies/{policy_id}/assignments/{policy_assignment_id}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"),
         ("policy_assignment_id" = i64, Path, description = "An assignment of it")),
-    responses((status = 200, description = "Taken away; the next query is not governed through it", body = Envelope<RemovedAssignment>), RemoveAssignmentErrors))]
+    responses((status = 200, description = "Removed; it no longer applies from the next query", body = Envelope<RemovedAssignment>), RemoveAssignmentErrors))]
 pub async fn remove_policy_assignment(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -128,5 +128,5 @@ pub async fn remove_policy_assignment(
         .details(details);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(RemovedAssignment { policy_id, assignment_id, removed_at: now }, "The assignment is taken away."))
+    Ok(Reply::ok(RemovedAssignment { policy_id, assignment_id, removed_at: now }, "The assignment was removed."))
 }

@@ -43,8 +43,8 @@ const MAX_IDS: usize = 100;
 /// Assignments that one call makes.
 const MAX_ASSIGNMENTS: usize = 1_000;
 
-/// What a policy is, what its rules do, and what it governs. The ids combine: each of the sources,
-/// datasets and workspaces with each of the roles and people.
+/// A policy, its rules, and what it governs. The ids are combined: each of the sources, datasets and workspaces with
+/// each of the roles and people.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -53,7 +53,7 @@ const MAX_ASSIGNMENTS: usize = 1_000;
         "rule_config": {"table": "orders", "condition": "region = current_user_region"}}],
     "data_source_ids": [3], "role_ids": [12]}))]
 pub struct CreatePolicyRequest {
-    /// Governs the sources of this workspace, and those of none; absent: all sources of the organization.
+    /// Governs the sources of this workspace, and those of no workspace; absent: all sources of the organization.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
     #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
@@ -66,7 +66,7 @@ pub struct CreatePolicyRequest {
     #[garde(skip)]
     #[schema(default = true)]
     pub is_active: Option<bool>,
-    /// Higher is named first.
+    /// Higher ones come first.
     #[garde(inner(range(min = 0)))]
     #[schema(default = 0, minimum = 0)]
     pub priority: Option<i64>,
@@ -84,7 +84,7 @@ pub struct CreatePolicyRequest {
     /// Tables and views of sources, by the `dataset_id` that they have in the source's schemas.
     #[garde(inner(length(max = MAX_IDS)))]
     pub dataset_ids: Option<Vec<DatasetId>>,
-    /// Refused with `VALIDATION_ERROR`: whoever is kept from a query asks the same in other words.
+    /// Refused with `VALIDATION_ERROR`: the same question could be asked in other words.
     #[garde(inner(length(max = MAX_IDS)))]
     pub query_ids: Option<Vec<QueryId>>,
     #[garde(inner(length(max = MAX_IDS)))]
@@ -95,7 +95,7 @@ errors! { pub CreateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 
 /// Create a policy with its rules and, if wanted, its assignments
 #[utoipa::path(post, path = "/api/v1/policies", tag = "policies", request_body = CreatePolicyRequest,
-    responses((status = 201, description = "Created; where it is assigned, the next query is governed", body = Envelope<Policy>), CreateErrors))]
+    responses((status = 201, description = "Created; if it is assigned, it applies from the next query", body = Envelope<Policy>), CreateErrors))]
 pub async fn create_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -128,7 +128,7 @@ pub async fn create_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::created(Policy::new(whole, &names)?, "The policy is created."))
+    Ok(Reply::created(Policy::new(whole, &names)?, "The policy was created."))
 }
 
 impl CreatePolicyRequest {
@@ -151,7 +151,7 @@ impl CreatePolicyRequest {
             return Ok(what.into_iter().chain(who).collect());
         }
         if what.len() * who.len() > MAX_ASSIGNMENTS {
-            let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; make several policies");
+            let reason = format!("the ids combine to more than {MAX_ASSIGNMENTS} assignments; create several policies");
             return Err(Error::invalid_field("data_source_ids", reason));
         }
         let both = |what: &Reach, who: &Reach| Reach { role_id: who.role_id, user_id: who.user_id, ..what.clone() };

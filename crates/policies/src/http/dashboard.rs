@@ -32,7 +32,7 @@ pub struct Filter {
     /// Only policies of this workspace.
     #[garde(skip)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Over how many days evaluations are counted, today included.
+    /// The number of days over which evaluations are counted, including today.
     #[garde(inner(range(min = 1, max = 366)))]
     #[param(minimum = 1, maximum = 366, default = 30)]
     pub days: Option<u16>,
@@ -54,7 +54,7 @@ pub struct PolicyTypeSummary {
     pub policy_type: PolicyType,
     #[schema(examples("Row-level security"))]
     pub name: &'static str,
-    #[schema(examples("Which rows somebody sees."))]
+    #[schema(examples("Which rows people see."))]
     pub description: &'static str,
     #[schema(examples(4))]
     pub total_policies: i64,
@@ -77,13 +77,13 @@ pub struct EvaluationCounts {
     pub modified: i64,
     #[schema(examples(24))]
     pub denied: i64,
-    /// Null where nothing was evaluated in these days.
+    /// Null if nothing was evaluated in these days.
     pub last_evaluated_at: Option<DateTime<Utc>>,
 }
 
 errors! { pub DashboardErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Count the policies of each type, and what they did
+/// Read the number of policies of each type, and their activity
 #[utoipa::path(get, path = "/api/v1/policies/dashboard", tag = "policies", params(Filter),
     responses((status = 200, description = "A summary for each type", body = Envelope<PolicyDashboard>), DashboardErrors))]
 pub async fn get_policy_dashboard(
@@ -124,10 +124,10 @@ pub async fn get_policy_dashboard(
 
 const fn about(policy_type: PolicyType) -> (&'static str, &'static str) {
     match policy_type {
-        PolicyType::RowLevelSecurity => ("Row-level security", "Which rows somebody sees."),
-        PolicyType::DataMasking => ("Data masking", "What stands in the place of values that somebody may not see."),
-        PolicyType::QueryLimit => ("Query limits", "How many rows, how long and how often somebody may query."),
-        PolicyType::AccessControl => ("Access control", "Which tables and columns somebody may read at all."),
+        PolicyType::RowLevelSecurity => ("Row-level security", "Which rows people see."),
+        PolicyType::DataMasking => ("Data masking", "What replaces values that people may not see."),
+        PolicyType::QueryLimit => ("Query limits", "How many rows, how long and how often people may query."),
+        PolicyType::AccessControl => ("Access control", "Which tables and columns people may read at all."),
     }
 }
 

@@ -32,8 +32,8 @@ const RESTORABLE: Duration = Duration::days(30);
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Options {
-    /// For good: it cannot be restored, and the record of what it did goes with it. Also for a policy that is deleted
-    /// already.
+    /// Permanently: it cannot be restored, and the record of its activity is deleted too. Also works for a policy that
+    /// is deleted already.
     #[param(default = false)]
     pub force: Option<bool>,
 }
@@ -42,7 +42,7 @@ pub struct Options {
 pub struct DeletedPolicy {
     pub policy_id: PolicyId,
     pub deleted_at: DateTime<Utc>,
-    /// Null where it is gone for good.
+    /// Null if it is permanently deleted.
     pub restorable_until: Option<DateTime<Utc>>,
 }
 
@@ -54,7 +54,7 @@ errors! {
 /// Delete a policy, for thirty days or for good
 #[utoipa::path(delete, path = "/api/v1/policies/{policy_id}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Options),
-    responses((status = 200, description = "Deleted; the next query is not governed by it", body = Envelope<DeletedPolicy>), DeleteErrors))]
+    responses((status = 200, description = "Deleted; it no longer applies from the next query", body = Envelope<DeletedPolicy>), DeleteErrors))]
 pub async fn delete_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -85,14 +85,14 @@ pub async fn delete_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let restorable_until = (!for_good).then_some(purge_at);
-    let message = if for_good { "The policy is deleted for good." } else { "The policy is deleted." };
+    let message = if for_good { "The policy was deleted for good." } else { "The policy was deleted." };
     Ok(Reply::ok(DeletedPolicy { policy_id, deleted_at, restorable_until }, message))
 }
 
 /// Restore a deleted policy
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/restore", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "A policy that was deleted less than thirty days ago")),
-    responses((status = 200, description = "As it was; where it is active and assigned, the next query is governed", body = Envelope<Policy>), RestoreErrors))]
+    responses((status = 200, description = "As it was; if it is active and assigned, it applies from the next query", body = Envelope<Policy>), RestoreErrors))]
 pub async fn restore_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -123,7 +123,7 @@ pub async fn restore_policy(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy is restored."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy was restored."))
 }
 
 /// Whether a deleted policy can still be restored.

@@ -30,10 +30,10 @@ pub struct Filter {
     pub user_id: Option<UserId>,
     /// Only this query.
     pub query_id: Option<QueryId>,
-    /// From this time on; ISO 8601 with a zone.
+    /// From this time on; ISO 8601 with a time zone.
     #[param(format = DateTime, example = "2024-12-01T00:00:00Z")]
     pub start_date: Option<String>,
-    /// Up to this time; ISO 8601 with a zone.
+    /// Up to this time; ISO 8601 with a time zone.
     #[param(format = DateTime, example = "2024-12-31T23:59:59Z")]
     pub end_date: Option<String>,
 }
@@ -49,7 +49,7 @@ pub struct PolicyEvaluation {
     pub user_id: UserId,
     pub query_id: Option<QueryId>,
     pub data_source_id: Option<DataSourceId>,
-    /// Always null: what is on record is a query of the source.
+    /// Always null: a query of the source is recorded.
     pub dataset_id: Option<i64>,
     pub evaluation_result: EvaluationResult,
     pub action_taken: ActionTaken,
@@ -66,7 +66,7 @@ pub struct PolicyEvaluation {
 pub struct EvaluationDetails {
     /// Always null: the rows that a filter hides are not read, so nobody counts them.
     pub rows_filtered: Option<i64>,
-    /// Null where the query did not end well.
+    /// Null if the query did not succeed.
     #[schema(examples(12))]
     pub rows_returned: Option<i64>,
 }
@@ -93,7 +93,7 @@ impl PolicyEvaluation {
 
 errors! { pub EvaluationsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// List what a policy did
+/// List the evaluations of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/evaluations", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), Filter, PageQuery),
     responses((status = 200, description = "Latest first; `total_items` counts to 10000", body = Envelope<Page<PolicyEvaluation>>), EvaluationsErrors))]

@@ -56,7 +56,7 @@ pub struct PolicyListItem {
     pub priority: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// Of those that are deleted alone.
+    /// Only for deleted ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -42,7 +42,7 @@ pub struct Policy {
     #[serde(rename = "type")]
     pub policy_type: PolicyType,
     pub is_active: bool,
-    /// Higher is named first.
+    /// Higher ones come first.
     #[schema(examples(10))]
     pub priority: i64,
     pub rules: Vec<PolicyRule>,
@@ -83,12 +83,12 @@ pub struct PolicyAssignment {
     pub id: i64,
     pub policy_id: PolicyId,
     pub data_source_id: Option<DataSourceId>,
-    /// A table or view of a source. It is bound by its name there, and `dataset_id` was its id at that time.
+    /// A table or view of a source. It is referenced by its name there, and `dataset_id` was its id at that time.
     pub dataset_id: Option<DatasetId>,
     /// Its schema and its name.
     #[schema(examples("public.orders"))]
     pub dataset_name: Option<String>,
-    /// The source that it is of.
+    /// The source that it belongs to.
     pub dataset_source_id: Option<DataSourceId>,
     /// Always null: see the request.
     pub query_id: Option<QueryId>,
@@ -170,8 +170,8 @@ impl Policy {
 }
 
 /// Why a query is nothing that a policy could be bound to.
-const NOT_OF_A_QUERY: &str = "cannot be governed: whoever is kept from a query asks the same in other words. Bind the \
-    policy to the sources or the datasets that it reads";
+const NOT_OF_A_QUERY: &str = "cannot be governed: the same question could be asked in other words. Assign the policy \
+                              to the sources or datasets that it reads";
 
 /// The tables that these datasets are; `NOT_FOUND` where one is none any more.
 async fn tables_of(policies: &Policies, tenant: Tenant, datasets: &[DatasetId]) -> Result<Vec<BoundTable>> {

@@ -53,7 +53,8 @@ fn read_all(policy_type: PolicyType, rules: &[(RuleType, &Value)]) -> Result<Vec
     let mut read = Vec::new();
     for (index, (rule_type, config)) in rules.iter().enumerate() {
         if !policy_type.holds(*rule_type) {
-            let reason = format!("a policy of the type {} has no {} rules", policy_type.as_str(), rule_type.as_str());
+            let reason =
+                format!("a policy of the type {} cannot have {} rules", policy_type.as_str(), rule_type.as_str());
             faults.push(FieldError::new(format!("rules[{index}].rule_type"), reason));
             continue;
         }

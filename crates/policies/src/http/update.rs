@@ -28,7 +28,7 @@ use crate::{
     targets::{NamedTargets, Places},
 };
 
-/// What is absent stays as it is. What a policy is about (`type`, `workspace_id`) is fixed; whom it governs is changed
+/// Anything absent stays as it is. What a policy is about (`type`, `workspace_id`) is fixed; who it governs is changed
 /// through its assignments.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,7 @@ use crate::{
 pub struct UpdatePolicyRequest {
     #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 10_000))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -52,7 +52,7 @@ pub struct UpdatePolicyRequest {
     /// All rules of the policy from now on.
     #[garde(length(max = rules::MAX_RULES), dive)]
     pub rules: Option<Vec<PolicyRuleRequest>>,
-    /// The version that is changed: `CONFLICT` where somebody else has changed it meanwhile.
+    /// The version that is changed: `CONFLICT` if someone else has changed it in the meantime.
     pub version: Option<i64>,
 }
 
@@ -61,7 +61,7 @@ errors! { pub UpdateErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 /// Change a policy and its rules
 #[utoipa::path(patch, path = "/api/v1/policies/{policy_id}", tag = "policies", request_body = UpdatePolicyRequest,
     params(("policy_id" = PolicyId, Path, description = "The policy")),
-    responses((status = 200, description = "The policy as the next query meets it", body = Envelope<Policy>), UpdateErrors))]
+    responses((status = 200, description = "The policy as it applies to the next query", body = Envelope<Policy>), UpdateErrors))]
 pub async fn update_policy(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -74,7 +74,7 @@ pub async fn update_policy(
     let change = |before: &Definition| request.applied_to(before);
     let whole = change_policy(&policies, &caller, &origin, policy_id, expected, Change::Updated, change).await?;
     let names = role_names(&policies, caller.tenant()?, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy is changed."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The policy was changed."))
 }
 
 impl UpdatePolicyRequest {
@@ -140,6 +140,7 @@ pub(super) async fn change_policy(
 }
 
 fn changed_meanwhile(version: i64) -> Error {
-    Error::new(ErrorCode::Conflict)
-        .with_message(format!("Somebody has changed the policy meanwhile: it is version {version} now. Read it again."))
+    Error::new(ErrorCode::Conflict).with_message(format!(
+        "Someone has changed the policy in the meantime: it is now version {version}. Read it again."
+    ))
 }

@@ -33,7 +33,7 @@ pub struct PolicyVersion {
     pub change: Change,
     pub changed_at: DateTime<Utc>,
     pub changed_by_user_id: UserId,
-    /// What is not as it was in the version before.
+    /// What changed from the previous version.
     pub changes: Vec<FieldChange>,
 }
 
@@ -51,7 +51,7 @@ errors! {
     pub RestoreVersionErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError;
 }
 
-/// List the versions of a policy with what changed
+/// List the versions of a policy, with what changed
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/versions", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy; also one that is deleted and can be restored"), PageQuery),
     responses((status = 200, description = "The latest first", body = Envelope<Page<PolicyVersion>>), ListVersionsErrors))]
@@ -85,7 +85,7 @@ pub async fn list_policy_versions(
 /// Read one version of a policy
 #[utoipa::path(get, path = "/api/v1/policies/{policy_id}/versions/{version}", tag = "policies",
     params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "From 1")),
-    responses((status = 200, description = "What the policy was, and what had changed", body = Envelope<WholePolicyVersion>), GetVersionErrors))]
+    responses((status = 200, description = "The policy as it was, and what had changed", body = Envelope<WholePolicyVersion>), GetVersionErrors))]
 pub async fn get_policy_version(
     State(policies): State<Policies>,
     SignedIn(caller): SignedIn,
@@ -98,9 +98,9 @@ pub async fn get_policy_version(
     Ok(Reply::ok(whole, "The version."))
 }
 
-/// Make a policy again what it was in an earlier version
+/// Restore an earlier version of a policy
 #[utoipa::path(post, path = "/api/v1/policies/{policy_id}/versions/{version}/restore", tag = "policies",
-    params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "The version that is to hold again")),
+    params(("policy_id" = PolicyId, Path, description = "The policy"), ("version" = i64, Path, description = "The version to restore")),
     responses((status = 200, description = "The policy, with that version's fields and rules as its next version; its assignments stay", body = Envelope<Policy>), RestoreVersionErrors))]
 pub async fn restore_policy_version(
     State(policies): State<Policies>,
@@ -114,7 +114,7 @@ pub async fn restore_policy_version(
     let earlier = read(db, tenant, policy, version).await?.definition;
     let whole = change_policy(&policies, &caller, &origin, policy_id, None, Change::Restored, |_| earlier).await?;
     let names = role_names(&policies, tenant, &whole.assignments).await?;
-    Ok(Reply::ok(Policy::new(whole, &names)?, "The version holds again."))
+    Ok(Reply::ok(Policy::new(whole, &names)?, "The version was restored."))
 }
 
 /// A version with what it changed; `NOT_FOUND` for one that there never was.

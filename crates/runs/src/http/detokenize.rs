@@ -37,16 +37,16 @@ pub struct Detokenized {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DetokenizedValue {
     pub token: String,
-    /// Null for what is no token of this organization.
+    /// Null if it is not a token of this organization.
     #[schema(examples("anna@example.com"))]
     pub value: Option<String>,
 }
 
 errors! { pub DetokenizeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Turn tokens back into the values that they stand for
+/// Reveal the values behind masked tokens
 #[utoipa::path(post, path = "/api/v1/policies/detokenize", tag = "policies", request_body = DetokenizeRequest,
-    responses((status = 200, description = "The values; the request is in the audit log", body = Envelope<Detokenized>), DetokenizeErrors))]
+    responses((status = 200, description = "The values; the request is recorded in the audit log", body = Envelope<Detokenized>), DetokenizeErrors))]
 pub async fn detokenize(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,

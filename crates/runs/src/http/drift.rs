@@ -62,11 +62,11 @@ pub struct SchemaChange {
     #[schema(examples("bigint"))]
     pub became: Option<String>,
     pub detected_at: DateTime<Utc>,
-    /// The column is gone, and policies for the table still name it, or policies for a tag that it has: they close the table
-    /// to everybody whom they govern, until the policies are changed or the column is back.
+    /// The column no longer exists, but policies for the table, or for a tag that it has, still refer to it: they close
+    /// the table to everyone they govern until the policies are changed or the column is back.
     pub closes_table: bool,
-    /// All policies that name the column or the table that is gone, for who may read policies. What it is called now they do
-    /// not govern by that name.
+    /// All policies that name the missing column or table, for those who may read policies. They do not apply to it
+    /// under a new name.
     pub policies: Vec<NamingPolicy>,
 }
 
@@ -80,7 +80,7 @@ pub struct NamingPolicy {
 
 errors! { pub DriftErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Page through the changes of a data source's tables and columns
+/// List the changes to a data source's tables and columns
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/drift", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery, Filter),
     responses((status = 200, description = "The newest first", body = Envelope<Page<SchemaChange>>), DriftErrors))]

@@ -48,7 +48,7 @@ pub struct Explanation {
     pub column: Option<String>,
     /// Whether the caller sees the table, or the column, at all.
     pub visible: bool,
-    /// Whether a row filter stands between the caller and the table's rows.
+    /// Whether a row filter hides rows of the table from the caller.
     pub rows_filtered: bool,
     pub effects: Vec<PolicyEffect>,
     pub limits: SeenLimits,
@@ -57,13 +57,13 @@ pub struct Explanation {
 /// What one policy does here.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PolicyEffect {
-    /// None where it is no policy, but that none allows what one would have to.
+    /// None if it is not due to a policy, but because no policy allows it.
     pub policy: Option<NamedPolicy>,
     pub effect: EffectKind,
     pub column: Option<String>,
     #[schema(examples("The policy “Own region only” hides rows."))]
     pub explanation: String,
-    /// The filter as the policy has it; for who may read policies.
+    /// The filter as the policy has it; for those who may read policies.
     #[schema(examples("region = current_user_region"))]
     pub condition: Option<String>,
 }
@@ -104,9 +104,9 @@ pub async fn explain_policies(
     let mut named = catalogue.tables.iter().filter(|table| pattern.matches(&table.name));
     let table = match (named.next(), named.next()) {
         (Some(table), None) => table,
-        (None, _) => return Err(missing("table", "names no table of the source")),
+        (None, _) => return Err(missing("table", "is not a table of the source")),
         (Some(_), Some(_)) => {
-            return Err(Error::invalid_field("table", "names several tables; write the schema before it"));
+            return Err(Error::invalid_field("table", "matches several tables; write the schema before it"));
         }
     };
     let decision = &table.decision;
@@ -118,7 +118,7 @@ pub async fn explain_policies(
     });
     let exists = column.as_ref().is_none_or(Result::is_ok);
     if !exists && for_administrators {
-        return Err(missing("column", "names no column of the table"));
+        return Err(missing("column", "is not a column of the table"));
     }
     let column = column.map(|column| column.unwrap_or_else(|unknown| unknown));
     let is_hidden = column.as_ref().is_some_and(|column| !exists || !table.shows(column));
@@ -164,7 +164,7 @@ fn effects(decision: &Decision, column: Option<&str>, for_administrators: bool) 
                     add(Some(policy), EffectKind::HidesColumn, Some(name), text, None);
                 }
                 Hidden::NotAllowed => {
-                    let text = "No policy allows the column, and one would have to.".to_owned();
+                    let text = "Only a policy can allow this column, and none does.".to_owned();
                     add(None, EffectKind::NotAllowed, Some(name), text, None);
                 }
             }
@@ -188,7 +188,7 @@ fn effects(decision: &Decision, column: Option<&str>, for_administrators: bool) 
                     add(Some(policy), EffectKind::HidesColumn, None, text, None);
                 }
                 None => {
-                    let text = "Of this table only the columns that a policy allows are seen.".to_owned();
+                    let text = "Only the columns of this table that a policy allows are shown.".to_owned();
                     add(None, EffectKind::NotAllowed, None, text, None);
                 }
             }

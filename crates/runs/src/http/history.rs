@@ -30,17 +30,17 @@ use crate::Engine;
 pub struct QueryRun {
     pub query_id: QueryId,
     pub user_id: UserId,
-    /// Typed as SQL, or made from a question in words.
+    /// Whether it was typed as SQL or came from a question in words.
     pub kind: RunKind,
     pub status: RunStatus,
     #[schema(examples("SELECT region, count(*) FROM orders GROUP BY region"))]
     pub query: String,
     pub data_source_ids: Vec<DataSourceId>,
-    /// What the caller was answered where it did not end well.
+    /// The error that the caller got, if it failed.
     #[schema(examples("QUERY_TIMEOUT"))]
     pub error_code: Option<String>,
     pub error_message: Option<String>,
-    /// How far a query is that was sent with `Prefer: respond-async`.
+    /// The progress of a query that was sent with `Prefer: respond-async`.
     pub stage: Option<RunStage>,
     /// Of its answer; so far, while it runs.
     #[schema(examples(4))]
@@ -48,7 +48,7 @@ pub struct QueryRun {
     /// Of its answer, in memory; so far, while it runs.
     #[schema(examples(512))]
     pub byte_count: Option<i64>,
-    /// Until then `…/result` answers what it answered; null where nothing is kept.
+    /// Until then, `…/result` returns its result; null if nothing is kept.
     pub result_expires_at: Option<DateTime<Utc>>,
     pub started_at: DateTime<Utc>,
     /// Null while it runs.
@@ -81,7 +81,8 @@ impl QueryRun {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// Of this person; without it one's own. Others' need the permission `audit.read` in the whole organization.
+    /// Of this person; without it, your own. Those of others need the permission `audit.read` in the whole
+    /// organization.
     pub user_id: Option<UserId>,
     pub status: Option<RunStatus>,
     /// Inclusive.
@@ -96,7 +97,7 @@ errors! {
     pub CancelErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict;
 }
 
-/// List queries that were run
+/// List past queries
 #[utoipa::path(get, path = "/api/v1/queries", tag = "data_sources", params(Filter, PageQuery),
     responses((status = 200, description = "The newest first; `total_items` counts to 10000", body = Envelope<Page<QueryRun>>), ListErrors))]
 pub async fn list_queries(
@@ -138,7 +139,7 @@ pub async fn list_queries(
     Ok(Reply::ok(Page::new(items, page, total), "The queries that were run."))
 }
 
-/// Read how a query stands or ended
+/// Read the status of a query
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run")),
     responses((status = 200, description = "The run", body = Envelope<QueryRun>), OneErrors))]
@@ -160,7 +161,7 @@ pub struct Cancelled {
 /// Cancel a running query
 #[utoipa::path(post, path = "/api/v1/queries/{query_id}/cancel", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run")),
-    responses((status = 200, description = "Whoever waits for it is answered QUERY_CANCELLED", body = Envelope<Cancelled>), CancelErrors))]
+    responses((status = 200, description = "Whoever is waiting for it gets QUERY_CANCELLED", body = Envelope<Cancelled>), CancelErrors))]
 pub async fn cancel_query(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -170,7 +171,7 @@ pub async fn cancel_query(
     let tenant = caller.require(Permission::DataSourceQuery)?;
     let run = find(&engine, &caller, tenant, id).await?;
     if run.status != RunStatus::Running {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The query has ended already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The query has already ended."));
     }
     let tx = engine.platform.db.begin().await?;
     tx.publish(Event::QueryCancelled(id)).await?;

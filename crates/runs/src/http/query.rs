@@ -83,7 +83,7 @@ pub struct QueryAnswer {
     pub policies_applied: Vec<PolicyOfQuery>,
     /// The governed plan of a dry run. Filters are named, not told.
     pub governed_plan: Option<String>,
-    /// What a dry run expects to be read; null where nobody knows, and where a row filter hides a part.
+    /// What a dry run expects to be read; null if unknown, or if a row filter hides part of it.
     pub estimate: Option<Estimate>,
     /// When the rows were computed, where `max_age_seconds` let an earlier answer do.
     pub computed_at: Option<DateTime<Utc>>,
@@ -121,13 +121,12 @@ pub(super) const LONGEST_PAGE: u64 = 10_000;
 pub const RESPOND_ASYNC: &str = "respond-async";
 const JSON: &str = "application/json";
 
-/// Run a read-only query on a source under the caller's policies
+/// Run a read-only query on a data source, subject to the caller's policies
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/query", tag = "data_sources", request_body = QueryRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source"),
-        ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query goes on by itself, and its \
-            result is kept for a while", example = "respond-async")),
+        ("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the query continues in the background, and its result is kept for a while", example = "respond-async")),
     responses(
-        (status = 202, description = "It runs. `location` tells how it stands, and `…/result` what it answered",
+        (status = 202, description = "Running. `location` is the address of its status, and `…/result` that of its result",
             body = Envelope<QueryRun>, headers(("location" = String, description = "The run"))),
         (status = 200, description = "The rows that the caller may see. With `Accept: text/csv`, \
             `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` they are streamed in that form; \

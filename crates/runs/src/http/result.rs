@@ -32,7 +32,7 @@ pub struct ResultPageQuery {
     /// From 1.
     #[param(minimum = 1, default = 1)]
     pub page: Option<u64>,
-    /// At most 10000. Fewer where rows are wide: a page has a limit of bytes as well.
+    /// At most 10000. Fewer if rows are wide: a page also has a limit in bytes.
     #[param(minimum = 1, maximum = 10000, default = 1000)]
     pub page_size: Option<u64>,
 }
@@ -54,13 +54,11 @@ pub struct QueryResult {
 errors! { pub ResultErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict,
 DataSourceUnavailable, ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout; }
 
-/// Read the result of a query that went on after its request
+/// Read the result of a query that ran asynchronously
 #[utoipa::path(get, path = "/api/v1/queries/{query_id}/result", tag = "data_sources",
     params(("query_id" = QueryId, Path, description = "The run"), ResultPageQuery),
     responses(
-        (status = 200, description = "Its rows, page by page. With `Accept: text/csv`, \
-            `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet` all of them, in that form; \
-            `x-truncated` says whether there were more than the limit lets through",
+        (status = 200, description = "Its rows, page by page. With `Accept: text/csv`, `application/vnd.apache.arrow.stream` or `application/vnd.apache.parquet`, all of them in that format; `x-truncated` says whether there were more than the limit allows",
             content((Envelope<QueryResult> = "application/json"), (String = "text/csv"),
                 (String = "application/vnd.apache.arrow.stream"), (String = "application/vnd.apache.parquet"))),
         ResultErrors))]

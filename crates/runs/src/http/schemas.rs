@@ -35,25 +35,25 @@ pub struct Filter {
     /// Only tables of this name.
     #[garde(inner(length(max = 255)))]
     pub table_name: Option<String>,
-    /// Only tables with this in their name, whatever the case.
+    /// Only tables with this in their name, ignoring case.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
     #[param(default = true)]
     pub include_columns: Option<bool>,
     #[param(minimum = 1, default = 1)]
     pub page: Option<u64>,
-    /// Tables of a page.
+    /// Tables per page.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     pub page_size: Option<u64>,
 }
 
-/// What is known of a source.
+/// What is known about a source.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DataSourceSchemas)]
 pub struct Schemas {
     pub data_source_id: DataSourceId,
     pub schemas: Vec<SchemaInfo>,
-    /// Null where it was never discovered.
+    /// Null if it was never discovered.
     pub last_discovered_at: Option<DateTime<Utc>>,
     /// Of the tables.
     pub pagination: Pagination,
@@ -78,8 +78,8 @@ pub struct TableInfo {
     pub table_type: TableKind,
     /// Empty with `include_columns=false`.
     pub columns: Vec<ColumnInfo>,
-    /// As the source's own statistics had it at discovery: with most servers an estimate, in files what they say of
-    /// themselves. Null where nobody knows, and where policies let only some of the rows be seen.
+    /// From the source's own statistics at discovery: an estimate for most servers; for files, what they say about
+    /// themselves. Null if unknown, or if policies only let some of the rows be seen.
     #[schema(examples(4182))]
     pub row_count: Option<u64>,
     pub table_comment: Option<String>,
@@ -105,7 +105,7 @@ pub struct ColumnInfo {
     pub references: Option<ColumnReference>,
     pub default_value: Option<String>,
     pub column_comment: Option<String>,
-    /// Policies put a mask over its values.
+    /// Policies mask its values.
     pub masked: bool,
 }
 
@@ -150,7 +150,7 @@ pub async fn get_schemas(
     }
     let message = match last_discovered_at {
         Some(_) => "What is known of the data source.",
-        None => "The data source was not discovered yet.",
+        None => "The data source has not been discovered yet.",
     };
     Ok(Reply::ok(Schemas { data_source_id: id, schemas, last_discovered_at, pagination }, message))
 }

@@ -59,12 +59,12 @@ pub struct SimulateRequest {
     /// Whose view is asked for: an active member.
     pub user_id: UserId,
     pub data_source_id: DataSourceId,
-    /// Where the request would come from; without it nothing is known of the network.
+    /// Where the request would come from; without it, nothing is known about the network.
     #[schema(value_type = Option<String>, examples("10.1.2.3"))]
     pub ip: Option<IpAddr>,
     /// When it would come; now, without it.
     pub at: Option<DateTime<Utc>>,
-    /// Where the person's session would stand: roles that they have there count as well.
+    /// The workspace of the person's session: roles that they have there count as well.
     pub workspace_id: Option<WorkspaceId>,
     /// Only tables of this name: `orders`, `public.orders`, `crm.public.orders`.
     #[garde(inner(length(chars, min = 1, max = 500)))]
@@ -108,7 +108,7 @@ pub struct Simulation {
     #[schema(examples(1))]
     pub total_tables: u64,
     pub sample: Option<SampleComparison>,
-    /// Why there is no sample, where one was asked for.
+    /// Why there is no sample, if one was requested.
     #[schema(examples("the person sees columns that are masked for you"))]
     pub sample_refused_because: Option<String>,
 }
@@ -128,7 +128,7 @@ pub struct SimulatedTable {
 pub struct SampleComparison {
     #[schema(examples("crm.public.orders"))]
     pub table: String,
-    /// None where the person may not read it.
+    /// None if the person may not read it.
     pub before: Option<Sample>,
     pub after: Option<Sample>,
 }
@@ -147,9 +147,9 @@ pub struct Sample {
 errors! { pub SimulateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, DataSourceUnavailable,
 ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalError; }
 
-/// See what somebody sees, before and after a change of policies
+/// Simulate what a person sees, before and after a change of policies
 #[utoipa::path(post, path = "/api/v1/policies/simulate", tag = "policies", request_body = SimulateRequest,
-    responses((status = 200, description = "Table by table, with the policies that make it so", body = Envelope<Simulation>), SimulateErrors))]
+    responses((status = 200, description = "Table by table, with the policies responsible", body = Envelope<Simulation>), SimulateErrors))]
 pub async fn simulate_policies(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -252,7 +252,7 @@ async fn apply(
     let missing = |field: &'static str| {
         move |error: Error| match error.code {
             ErrorCode::NotFound => {
-                error.with_details(vec![FieldError::new(field, "names nothing in your organization")])
+                error.with_details(vec![FieldError::new(field, "does not exist in your organization")])
             }
             _ => error,
         }
@@ -274,8 +274,8 @@ async fn apply(
 
 fn no_such_table() -> Error {
     Error::new(ErrorCode::NotFound)
-        .with_message("The source has no such table; where it is new, discover the schema again.")
-        .with_details(vec![FieldError::new("table", "names no table of the source")])
+        .with_message("The source has no such table; if it is new, discover the schema again.")
+        .with_details(vec![FieldError::new("table", "is not a table of the source")])
 }
 
 /// A sample that is being taken.
@@ -297,14 +297,14 @@ impl Comparison<'_> {
         rows: u64,
     ) -> Result<Result<SampleComparison, &'static str>> {
         let ([before], [after]) = (before, after) else {
-            return Ok(Err("a sample is taken of one table: name it in table"));
+            return Ok(Err("a sample can only be taken of one table: name it in table"));
         };
         if !self.caller.may(Permission::DataSourceQuery) {
             return Ok(Err("you may not query data sources yourself"));
         }
         let catalogue = self.engine.catalogue(self.caller, self.tenant, vec![self.source.clone()]).await?;
         let Some(own) = catalogue.tables.iter().find(|table| table.name == before.name) else {
-            return Ok(Err("the table is gone"));
+            return Ok(Err("the table no longer exists"));
         };
         for theirs in [before, after] {
             if theirs.decision.is_allowed()

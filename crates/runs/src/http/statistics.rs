@@ -61,8 +61,8 @@ pub struct Statistics {
     pub schema_name: String,
     #[schema(examples("customers"))]
     pub table_name: String,
-    /// Rows that all numbers are about: 10000 at most, of a wide table fewer. Which ones, where there are more, is the
-    /// source's choice.
+    /// The rows that all numbers are about: at most 10000, fewer for a wide table. If there are more, the source
+    /// decides which ones.
     #[schema(examples(10000))]
     pub rows_sampled: u64,
     /// These rows are all that the caller sees.
@@ -75,12 +75,12 @@ pub struct Statistics {
     pub columns_left_out: Vec<String>,
 }
 
-/// What the sampled rows have in a column. Of a masked one nothing is told.
+/// What the sampled rows have in a column. Nothing is shown for a masked one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ColumnStatistics {
     #[schema(examples("region"))]
     pub column_name: String,
-    /// Policies put a mask over its values.
+    /// Policies mask its values.
     pub masked: bool,
     /// Rows without a value.
     #[schema(examples(12))]
@@ -88,13 +88,13 @@ pub struct ColumnStatistics {
     /// Different values among these rows. Null for structures and lists.
     #[schema(examples(4))]
     pub distinct_count: Option<u64>,
-    /// Of numbers, texts (by their code points, the beginning of a long one), dates and times; null for other types.
+    /// For numbers, texts (by code point, and only the beginning of a long one), dates and times; null for other types.
     #[schema(value_type = Option<Object>, example = json!("APAC"))]
     pub minimum: Option<Json>,
     #[schema(value_type = Option<Object>, example = json!("US"))]
     pub maximum: Option<Json>,
-    /// At most five, the commonest first. Null unless it holds texts, booleans or whole numbers that are few and come
-    /// again, and for primary keys.
+    /// At most five, the most common first. Null unless it has texts, booleans or whole numbers with few, repeated
+    /// values, and for primary keys.
     pub most_common: Option<Vec<CommonValue>>,
 }
 
@@ -110,10 +110,10 @@ pub struct CommonValue {
 errors! { pub StatisticsErrors: Unauthorized, PolicyDenied, Forbidden, EmailNotVerified, NotFound, QueryCancelled,
 DataSourceUnavailable, ValidationError, UnreadableFile, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalError; }
 
-/// See what is in the columns of a table, by a sample of the rows that one may see
+/// Read statistics of a table's columns, from a sample of the rows that you may see
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/statistics", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Wanted),
-    responses((status = 200, description = "Column by column, as a query of the caller's would have it",
+    responses((status = 200, description = "Column by column, as the caller's own query would see it",
         body = Envelope<Statistics>), StatisticsErrors))]
 pub async fn get_statistics(
     State(engine): State<Engine>,
@@ -165,7 +165,7 @@ pub async fn get_statistics(
         sampled_at: sampled.at,
         columns_left_out: left_out.iter().map(|column| column.name.clone()).collect(),
     };
-    Ok(Reply::ok(statistics, "What is in the columns."))
+    Ok(Reply::ok(statistics, "Statistics of the columns."))
 }
 
 impl Wanted {
@@ -191,7 +191,6 @@ impl ColumnStatistics {
 
 /// A table that a policy closes is not there, as in `schemas`.
 fn no_such_table() -> Error {
-    Error::new(ErrorCode::NotFound).with_message(
-        "The source has no such table, or you may not see it; where it is new, discover the schema again.",
-    )
+    Error::new(ErrorCode::NotFound)
+        .with_message("The source has no such table, or you may not see it; if it is new, discover the schema again.")
 }

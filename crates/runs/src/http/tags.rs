@@ -128,7 +128,7 @@ ValidationError, QueryLimitExceeded, ConnectionError, QueryTimeout, InternalErro
 }
 
 fn tag(text: &str, _: &()) -> garde::Result {
-    if is_tag(text) { Ok(()) } else { Err(garde::Error::new("is no tag such as pii.email")) }
+    if is_tag(text) { Ok(()) } else { Err(garde::Error::new("is not a tag such as pii.email")) }
 }
 
 impl From<Model> for ColumnTag {
@@ -186,10 +186,10 @@ pub async fn list_column_tags(
     Ok(Reply::ok(Page::new(rows.into_iter().map(ColumnTag::from).collect(), page, total), "The tags."))
 }
 
-/// Say what columns hold
+/// Tag columns with what they contain
 #[utoipa::path(put, path = "/api/v1/data-sources/{data_source_id}/tags", tag = "policies", request_body = SetTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "All tags of these columns; policies for them hold at the next query", body = Envelope<Vec<ColumnTag>>), SetTagsErrors))]
+    responses((status = 200, description = "All tags of these columns; policies for them apply from the next query", body = Envelope<Vec<ColumnTag>>), SetTagsErrors))]
 pub async fn set_column_tags(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -245,13 +245,13 @@ pub async fn set_column_tags(
         }).collect::<Vec<_>>()}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(all.into_iter().map(ColumnTag::from).collect(), "The columns are tagged."))
+    Ok(Reply::ok(all.into_iter().map(ColumnTag::from).collect(), "The columns were tagged."))
 }
 
-/// Propose what columns hold, by their names and some values
+/// Propose tags for columns, from their names and some values
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/tags/proposals", tag = "policies", request_body = ProposeTagsRequest,
     params(("data_source_id" = DataSourceId, Path, description = "The source")),
-    responses((status = 200, description = "New proposals, for somebody to confirm", body = Envelope<ProposedTags>), ProposeTagsErrors))]
+    responses((status = 200, description = "New proposals, for someone to confirm", body = Envelope<ProposedTags>), ProposeTagsErrors))]
 pub async fn propose_column_tags(
     State(engine): State<Engine>,
     SignedIn(caller): SignedIn,
@@ -344,11 +344,12 @@ fn resolve(tables: &[CatalogueTable], columns: Vec<TaggedColumn>) -> Result<BTre
         let pattern = TablePattern::Named(table);
         let mut meant = tables.iter().filter(|table| pattern.matches(&table.name));
         let (Some(table), None) = (meant.next(), meant.next()) else {
-            faults.push(FieldError::new(format!("columns[{at}].table"), "names no one table of the source"));
+            faults
+                .push(FieldError::new(format!("columns[{at}].table"), "does not name exactly one table of the source"));
             continue;
         };
         if !table.discovered.columns.iter().any(|known| known.name == column) {
-            faults.push(FieldError::new(format!("columns[{at}].column"), "names no column of the table"));
+            faults.push(FieldError::new(format!("columns[{at}].column"), "is not a column of the table"));
             continue;
         }
         let name = (table.name.schema.clone(), table.name.table.clone(), column);

@@ -128,7 +128,7 @@ async fn register(admin: &Person, dir: &Path, rows: usize, sql_name: &str, name:
             let bytes = tokio::fs::read(&file).await.map_err(Error::internal)?;
             tokio::fs::remove_file(&file).await.map_err(Error::internal)?;
             let path = admin.upload("customers.sqlite", bytes).await?;
-            json!({"name": name, "type": "sqlite", "file_path": path, "description": "Customers, with what is personal about them"})
+            json!({"name": name, "type": "sqlite", "file_path": path, "description": "Customers, with personal data"})
         }
         _ => {
             let path = admin.upload("products.csv", data::products_csv()).await?;

@@ -46,7 +46,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 pub struct Options {
     /// Only this schema.
     pub schema_name: Option<String>,
-    /// Read the source again even where a kept schema exists.
+    /// Read the source again even if a stored schema exists.
     #[param(default = false)]
     pub refresh: Option<bool>,
 }
@@ -76,7 +76,7 @@ pub struct DiscoveredSchemaCount {
 errors! { pub DiscoverErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, DataSourceUnavailable, ValidationError,
 UnreadableFile, ConnectionError, QueryTimeout; }
 
-/// Read a source's schemas, tables and columns and keep them
+/// Discover the schemas, tables and columns of a data source
 #[utoipa::path(post, path = "/api/v1/data-sources/{data_source_id}/discover-schema", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "What was found", body = Envelope<Discovery>), DiscoverErrors))]
@@ -92,7 +92,7 @@ pub async fn discover_schema(
     if !options.refresh.unwrap_or(false)
         && let Some(kept) = kept(&sources, access.tenant(), &source, options.schema_name.as_deref()).await?
     {
-        return Ok(Reply::ok(kept, "The schema was known; refresh=true reads it again."));
+        return Ok(Reply::ok(kept, "The schema was already known; refresh=true reads it again."));
     }
     let only = options.schema_name.as_deref();
     let discovery = discover(&sources, access.tenant(), &source, only, Origin::Manual).await?;

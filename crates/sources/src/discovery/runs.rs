@@ -27,7 +27,7 @@ const MOST: u64 = 100;
 /// One that has not ended after this has died with its server.
 const LONGEST: Duration = Duration::hours(24);
 
-/// Where a discovery stands.
+/// The state of a discovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -203,18 +203,18 @@ pub struct DiscoveryRun {
     pub id: i64,
     pub origin: Origin,
     pub state: Stage,
-    /// While it is `reading`, from 10 to 80 by the share of the tables that were looked at, where the source is asked for one
-    /// after the other; a source that answers for all at once leaves it at 10. One that failed stays where it was.
+    /// While it is `reading`, from 10 to 80 by the share of tables that were read, if the source is asked for one after
+    /// the other; if it answers for all at once, it stays at 10. If it failed, it stays where it was.
     #[schema(examples(100))]
     pub progress_percentage: i32,
     pub started_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
-    /// What it found; before it has succeeded, how many there are to be looked at, where that is known.
+    /// What it found; until it has succeeded, the number of tables to read, if known.
     #[schema(examples(12))]
     pub total_tables: Option<i64>,
     #[schema(examples(96))]
     pub total_columns: Option<i64>,
-    /// How many differences it found to what was known.
+    /// The number of differences from what was known.
     #[schema(examples(0))]
     pub changes: Option<i64>,
     pub error_code: Option<String>,
@@ -241,10 +241,10 @@ impl From<Model> for DiscoveryRun {
 
 errors! { pub ListDiscoveriesErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Page through the discoveries of a data source
+/// List the discoveries of a data source
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/discoveries", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), PageQuery),
-    responses((status = 200, description = "The newest first, with how far they are", body = Envelope<Page<DiscoveryRun>>), ListDiscoveriesErrors))]
+    responses((status = 200, description = "The newest first, with their progress", body = Envelope<Page<DiscoveryRun>>), ListDiscoveriesErrors))]
 pub async fn list_discoveries(
     State(sources): State<Sources>,
     SignedIn(caller): SignedIn,

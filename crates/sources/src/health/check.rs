@@ -29,7 +29,7 @@ const LONGEST_SCHEDULED: Duration = Duration::from_secs(60);
 /// The longest time between two checks of a source that fails.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
-/// What made somebody look.
+/// Why it was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]

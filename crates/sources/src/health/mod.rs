@@ -36,8 +36,8 @@ pub struct Options {
     pub limit: Option<u64>,
 }
 
-/// How a source is and was. The numbers are those of the last thirty days, or of the last thousand checks where those are
-/// fewer; without any check they are null.
+/// The current and past health of a source. The numbers cover the last thirty days, or the last thousand checks if
+/// those are fewer; without any check they are null.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     pub data_source_id: DataSourceId,
@@ -45,10 +45,10 @@ pub struct Health {
     pub last_health_check: Option<HealthCheck>,
     /// The newest first.
     pub health_history: Vec<HealthCheck>,
-    /// Of the time: what a check found holds until the next one.
+    /// Share of the time: what a check found counts until the next one.
     #[schema(examples(99.7))]
     pub uptime_percentage: Option<f64>,
-    /// Of the checks that went well.
+    /// Of the successful checks.
     #[schema(examples(12.5))]
     pub avg_response_time_ms: Option<f64>,
     #[schema(examples(8))]
@@ -58,11 +58,11 @@ pub struct Health {
     #[schema(examples(0))]
     pub failure_count_24h: u64,
     pub last_failure_at: Option<DateTime<Utc>>,
-    /// Null where nobody checks it by itself: it is switched off, or the operator has no periodic checks.
+    /// Null if it is not checked automatically: it is switched off, or the operator has no periodic checks.
     pub next_check_at: Option<DateTime<Utc>>,
     /// What of a query is left to the source.
     pub abilities: Option<SourceAbilities>,
-    /// What its kind has been tried with.
+    /// What its kind has been tested with.
     pub verification: SourceVerification,
 }
 
@@ -81,7 +81,7 @@ pub struct HealthCheck {
 
 errors! { pub HealthErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Read a data source's health, with its history and its response times
+/// Read a data source's health, with its history and response times
 #[utoipa::path(get, path = "/api/v1/data-sources/{data_source_id}/health", tag = "data_sources",
     params(("data_source_id" = DataSourceId, Path, description = "The source"), Options),
     responses((status = 200, description = "From the checks that are kept", body = Envelope<Health>), HealthErrors))]

@@ -25,12 +25,12 @@ errors! { pub FollowErrors: NotFound, LinkExpired, RangeNotSatisfiable, RateLimi
 
 /// Download a file by a link
 ///
-/// Takes `Range` (one range), `If-None-Match` and `If-Range`. The file comes as an attachment, whatever it is.
+/// Supports `Range` (one range), `If-None-Match` and `If-Range`. The file always comes as an attachment.
 #[utoipa::path(get, path = "/api/v1/storage/download/{token}", tag = "storage", security(()),
     params(("token" = String, Path, description = "The end of the link")),
     responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "It is what the caller has"), FollowErrors))]
+        (status = 304, description = "Unchanged: the caller already has it"), FollowErrors))]
 pub async fn follow(
     State(storage): State<Storage>,
     Path(token): Path<String>,

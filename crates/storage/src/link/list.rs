@@ -22,7 +22,7 @@ use crate::{Storage, access::ObjectName, file};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// The links to this file, whoever made them: for its owner, and with `storage.manage`.
+    /// The links to this file, whoever created them: for its owner, and with `storage.manage`.
     #[param(example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet")]
     pub object_name: Option<String>,
     /// With `storage.manage`: the links of all members.
@@ -30,7 +30,7 @@ pub struct Filter {
     pub all: Option<bool>,
 }
 
-/// A link that somebody made.
+/// A link that someone created.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListedLink {
     pub link_id: FileLinkId,
@@ -39,12 +39,12 @@ pub struct ListedLink {
     pub file_name: String,
     #[schema(examples("organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"))]
     pub object_name: String,
-    /// The data source that it was made for.
+    /// The data source that it was created for.
     pub data_source_id: Option<DataSourceId>,
     pub created_by_user_id: UserId,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
-    /// How often bytes went out by it.
+    /// How often it was used to download.
     #[schema(examples(3))]
     pub use_count: i64,
     pub last_used_at: Option<DateTime<Utc>>,
@@ -52,7 +52,7 @@ pub struct ListedLink {
 
 errors! { pub ListLinksErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// List the links to files that can still be used
+/// List the links to files that still work
 #[utoipa::path(get, path = "/api/v1/storage/links", tag = "storage", params(PageQuery, Filter),
     responses((status = 200, description = "Newest first; neither expired nor revoked ones", body = Envelope<Page<ListedLink>>), ListLinksErrors))]
 pub async fn list(

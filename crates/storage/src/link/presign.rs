@@ -20,7 +20,7 @@ use crate::{Storage, access::ObjectName, file, sight::Reader};
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Lifetime {
-    /// Of the link. The server and the organization may set less; the answer says what it is.
+    /// Lifetime of the link. The server and the organization may set less; the answer says what it is.
     #[garde(inner(range(min = 1, max = 604_800)))]
     #[param(minimum = 1, maximum = 604_800, default = 3600, example = 3600)]
     pub expires_seconds: Option<i64>,
@@ -49,10 +49,10 @@ pub struct LinkRequest<'a> {
 
 errors! { pub PresignErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Make a link to download a file
+/// Create a link to download a file
 ///
-/// Whoever has the link downloads the file without signing in, until it ends. It also ends when it is revoked, with the file,
-/// and when whoever made it is suspended or could not make it any more.
+/// Anyone with the link can download the file without signing in, until it expires. It also stops working when it is
+/// revoked, when the file is deleted, and when the person who created it is suspended or could no longer create it.
 #[utoipa::path(get, path = "/api/v1/storage/objects/{object_name}/presigned-url", tag = "storage",
     params(("object_name" = String, Path, description = "The whole path of the file, with its slashes",
         example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"), Lifetime),
@@ -68,7 +68,7 @@ pub async fn presign(
     let (file, reach) = storage.reach(&caller, &name).await?;
     storage.check_bytes(Reader::of(&caller)?, &file, reach).await?;
     let link = storage.make_link(&caller, &origin, &file, Ground::Folder, lifetime.expires_seconds).await?;
-    Ok(Reply::ok(link, "Whoever has this link can download the file."))
+    Ok(Reply::ok(link, "Anyone with this link can download the file."))
 }
 
 impl Storage {

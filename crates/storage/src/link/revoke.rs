@@ -17,10 +17,10 @@ errors! { pub RevokeLinkErrors: Unauthorized, Forbidden, EmailNotVerified, NotFo
 
 /// Revoke a link
 ///
-/// One's own, those to one's own files, and with `storage.manage` all.
+/// Your own, those to your own files, and with `storage.manage` all.
 #[utoipa::path(delete, path = "/api/v1/storage/links/{link_id}", tag = "storage",
     params(("link_id" = FileLinkId, Path, description = "The link")),
-    responses((status = 204, description = "It is dead"), RevokeLinkErrors))]
+    responses((status = 204, description = "Revoked: it no longer works"), RevokeLinkErrors))]
 pub async fn revoke(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

@@ -29,7 +29,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Force {
-    /// Delete it although a data source reads it.
+    /// Delete it even though a data source reads it.
     #[param(default = false, example = false)]
     pub force: Option<bool>,
 }
@@ -42,13 +42,13 @@ pub struct DeletedFile {
 
 errors! { pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError; }
 
-/// Delete a file for good
+/// Delete a file permanently
 ///
-/// One's own with `storage.delete`; those of others, of people who left too, with `storage.manage`.
+/// Your own with `storage.delete`; those of others, including people who left, with `storage.manage`.
 #[utoipa::path(delete, path = "/api/v1/storage/objects/{object_name}", tag = "storage",
     params(("object_name" = String, Path, description = "The whole path of the file, with its slashes",
         example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"), Force),
-    responses((status = 200, description = "It is gone, and its links are dead", body = Envelope<DeletedFile>), DeleteErrors))]
+    responses((status = 200, description = "Deleted; its links no longer work", body = Envelope<DeletedFile>), DeleteErrors))]
 pub async fn delete(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,
@@ -59,17 +59,18 @@ pub async fn delete(
     let tenant = caller.require(Permission::StorageDelete)?;
     let (file, reach) = storage.reach(&caller, &name).await?;
     if reach != Reach::Own && !caller.may(Permission::StorageManage) {
-        return Err(Error::new(ErrorCode::Forbidden)
-            .with_message("A file that is shared with you is read; its owner or an administrator deletes it."));
+        return Err(Error::new(ErrorCode::Forbidden).with_message(
+            "You can only read a file that is shared with you; its owner or an administrator can delete it.",
+        ));
     }
     let sources = storage.sources_of(tenant, &file).await?;
     if !sources.is_empty() && wanted.force != Some(true) {
         return Err(Error::new(ErrorCode::Conflict).with_message(
-            "A data source reads this file and would fail without it; send force=true to delete it all the same.",
+            "A data source reads this file and would fail without it; send force=true to delete it anyway.",
         ));
     }
     storage.remove(tenant, &file, &sources, origin.actor(caller.user_id)).await?;
-    Ok(Reply::ok(DeletedFile { object_name: file.object_name }, "The file is deleted."))
+    Ok(Reply::ok(DeletedFile { object_name: file.object_name }, "The file was deleted."))
 }
 
 impl Storage {

@@ -17,14 +17,14 @@ errors! { pub DownloadErrors: Unauthorized, Forbidden, PolicyDenied, EmailNotVer
 
 /// Download a file
 ///
-/// Takes `Range` (one range), `If-None-Match` and `If-Range`. The file comes as an attachment, whatever it is, so that no
-/// browser runs what somebody uploaded.
+/// Supports `Range` (one range), `If-None-Match` and `If-Range`. The file always comes as an attachment, so that no
+/// browser runs what someone uploaded.
 #[utoipa::path(get, path = "/api/v1/storage/objects/{object_name}", tag = "storage",
     params(("object_name" = String, Path, description = "The whole path of the file, with its slashes",
         example = "organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet")),
     responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The part that was asked for", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 304, description = "It is what the caller has"), DownloadErrors))]
+        (status = 304, description = "Unchanged: the caller already has it"), DownloadErrors))]
 pub async fn download(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

@@ -22,7 +22,7 @@ use crate::{
 pub struct FileMetadata {
     #[schema(examples("organizations/1/files/7/orders_20261124_101500_1f3a9c2e.parquet"))]
     pub name: String,
-    /// As whoever uploaded it named it.
+    /// The name it was uploaded with.
     #[schema(examples("orders.parquet"))]
     pub file_name: String,
     #[schema(examples(1024000))]

@@ -26,7 +26,7 @@ const MOST: u64 = 200;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"folder": "reports/2026", "workspace_id": 3}))]
 pub struct ShareFolderRequest {
-    /// Inside one's own: `reports/2026`. Without it all of one's own.
+    /// Inside your own: `reports/2026`. Without it, all of your own.
     pub folder: Option<String>,
     /// A workspace that one can reach.
     pub workspace_id: WorkspaceId,
@@ -36,8 +36,8 @@ errors! { pub ShareErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVeri
 
 /// Share a folder with a workspace
 ///
-/// Members who stand in the workspace and hold `storage.read` there then list and read what lies in the folder, what comes
-/// into it later too. A file that a data source reads is read by those alone from whom no policy keeps any of it.
+/// Members in the workspace with `storage.read` there can then list and read what is in the folder, including what is
+/// added later. A file that a data source reads can only be read by those from whom no policy hides any of it.
 #[utoipa::path(post, path = "/api/v1/storage/shares", tag = "storage", request_body = ShareFolderRequest,
     responses((status = 201, description = "Shared", body = Envelope<FolderShare>), ShareErrors))]
 pub async fn create(
@@ -58,7 +58,7 @@ pub async fn create(
     let own = tenant.find::<Entity>().filter(Column::OwnerUserId.eq(caller.user_id));
     if own.count(tx.conn()).await? >= MOST {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("You share 200 folders already; share one that holds several, or take some back."));
+            .with_message("You already share 200 folders; share one that contains several, or stop sharing some."));
     }
     let share = ActiveModel {
         organization_id: Set(tenant.organization_id()),
@@ -69,14 +69,14 @@ pub async fn create(
         ..Default::default()
     };
     let share = share.insert(tx.conn()).await.map_err(duplicate_is(
-        Error::new(ErrorCode::Conflict).with_message("The folder is shared with this workspace already."),
+        Error::new(ErrorCode::Conflict).with_message("The folder is already shared with this workspace."),
     ))?;
     let record = AuditRecord::new(Some(share.organization_id), origin.actor(caller.user_id), "folder.share")
         .target("folder_share", share.id)
         .details(json!({"prefix": share.prefix, "workspace_id": share.workspace_id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(share.into(), "The folder is shared."))
+    Ok(Reply::created(share.into(), "The folder was shared."))
 }
 
 impl Storage {

@@ -16,7 +16,7 @@ errors! { pub ListSharesErrors: Unauthorized, Forbidden, EmailNotVerified, Valid
 
 /// List shared folders
 #[utoipa::path(get, path = "/api/v1/storage/shares", tag = "storage", params(PageQuery),
-    responses((status = 200, description = "One's own, and those shared with the workspace of the session; newest first",
+    responses((status = 200, description = "Your own, and those shared with the workspace of the session; newest first",
         body = Envelope<Page<FolderShare>>), ListSharesErrors))]
 pub async fn list(
     State(storage): State<Storage>,

@@ -18,10 +18,11 @@ errors! { pub UnshareErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound
 
 /// Stop sharing a folder
 ///
-/// One's own with `storage.write`; those of others with `storage.manage`. Links that others made to what lay in it are dead.
+/// Your own with `storage.write`; those of others with `storage.manage`. Links that others created to files in it no
+/// longer work.
 #[utoipa::path(delete, path = "/api/v1/storage/shares/{share_id}", tag = "storage",
     params(("share_id" = FolderShareId, Path, description = "The share")),
-    responses((status = 204, description = "It is shared no longer"), UnshareErrors))]
+    responses((status = 204, description = "It is no longer shared"), UnshareErrors))]
 pub async fn remove(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

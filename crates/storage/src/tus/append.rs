@@ -30,9 +30,9 @@ errors! { pub AppendErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
 
 /// Send the next bytes of an upload
 ///
-/// By tus 1.0: `Upload-Offset` says where they begin, which must be where the upload stands (409 elsewhere). With
-/// `Upload-Checksum` (`sha1` or `sha256`) nothing of a body counts that arrived otherwise than it was sent. The answer to the
-/// last bytes comes when the file is stored.
+/// By tus 1.0: `Upload-Offset` says where they begin, which must be the upload's current offset (409 otherwise). With
+/// `Upload-Checksum` (`sha1` or `sha256`), a body that does not arrive as it was sent is discarded. The answer to the
+/// last bytes comes once the file is stored.
 #[utoipa::path(patch, path = "/api/v1/storage/tus/{upload_id}", tag = "storage",
     params(("upload_id" = UploadId, Path, description = "The upload"),
         ("Tus-Resumable" = String, Header, description = "The version", example = "1.0.0"),
@@ -40,7 +40,7 @@ errors! { pub AppendErrors: BadRequest, InvalidRequest, Unauthorized, Forbidden,
         ("Upload-Checksum" = Option<String>, Header, description = "Algorithm and digest in Base64",
             example = "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
-    responses((status = 204, description = "They count; `Upload-Offset` is where it stands"), AppendErrors))]
+    responses((status = 204, description = "Received; `Upload-Offset` is the new offset"), AppendErrors))]
 pub async fn append(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,
@@ -126,7 +126,7 @@ impl Receiver {
             let room = u64::try_from(self.upload.size_bytes - self.end).map_err(Error::internal)?;
             if (buffer.len() + chunk.len()) as u64 > room {
                 return Err(Error::new(ErrorCode::RequestEntityTooLarge)
-                    .with_message("This is more than the Upload-Length that the upload began with."));
+                    .with_message("This is more than the Upload-Length that the upload started with."));
             }
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&chunk);
@@ -210,8 +210,9 @@ impl Receiver {
 }
 
 fn elsewhere() -> Error {
-    Error::new(ErrorCode::Conflict)
-        .with_message("The upload stands elsewhere; ask with HEAD for its Upload-Offset and go on from there.")
+    Error::new(ErrorCode::Conflict).with_message(
+        "The upload is at a different offset; ask for its Upload-Offset with HEAD and continue from there.",
+    )
 }
 
 /// What a client says that the bytes add up to.

@@ -29,7 +29,7 @@ const METADATA: &str = "Upload-Metadata";
 
 errors! { pub CreateErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, PreconditionFailed, RequestEntityTooLarge, ValidationError, InternalError, ChecksumMismatch; }
 
-/// Learn what the server speaks of tus
+/// Read which tus features the server supports
 #[utoipa::path(options, path = "/api/v1/storage/tus", tag = "storage", security(()),
     responses((status = 204, description = "Version, extensions, the largest upload and the checksums, as headers")))]
 pub async fn options(State(storage): State<Storage>) -> Response {
@@ -45,7 +45,7 @@ pub async fn options(State(storage): State<Storage>) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Begin a resumable upload
+/// Start a resumable upload
 ///
 /// By tus 1.0: the header `Upload-Length` says how long it is; `Upload-Metadata` must have a `filename`, and may have the
 /// `path` of a folder and a `file_category`. The length is kept free in the quota until the upload ends or a day passes in
@@ -56,7 +56,7 @@ pub async fn options(State(storage): State<Storage>) -> Response {
         ("Upload-Metadata" = String, Header, description = "Keys, each with its value in Base64",
             example = "filename b3JkZXJzLnBhcnF1ZXQ=,file_category ZGF0YV9zb3VyY2U=")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "A first piece, or nothing"),
-    responses((status = 201, description = "Begun; `Location` is where it goes on, `Upload-Offset` how much is there"), CreateErrors))]
+    responses((status = 201, description = "Started; `Location` is where to continue, `Upload-Offset` how much has arrived"), CreateErrors))]
 pub async fn create(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,

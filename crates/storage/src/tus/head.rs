@@ -20,7 +20,7 @@ const OBJECT_NAME: HeaderName = HeaderName::from_static("storage-object-name");
 
 errors! { pub HeadErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, UploadExpired, InternalError; }
 
-/// Ask how much of an upload is there
+/// Read how much of an upload has arrived
 ///
 /// Of one that has ended it names the file: `Storage-File-Id` and `Storage-Object-Name`.
 #[utoipa::path(head, path = "/api/v1/storage/tus/{upload_id}", tag = "storage",

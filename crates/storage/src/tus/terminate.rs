@@ -14,10 +14,10 @@ use crate::{Storage, file::usage};
 
 errors! { pub TerminateErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, UploadExpired, InternalError; }
 
-/// Give an upload up
+/// Cancel an upload
 #[utoipa::path(delete, path = "/api/v1/storage/tus/{upload_id}", tag = "storage",
     params(("upload_id" = UploadId, Path, description = "The upload")),
-    responses((status = 204, description = "It is gone, and its quota is free"), TerminateErrors))]
+    responses((status = 204, description = "Deleted, and its quota is free again"), TerminateErrors))]
 pub async fn terminate(
     State(storage): State<Storage>,
     SignedIn(caller): SignedIn,
@@ -27,7 +27,9 @@ pub async fn terminate(
     let tenant = caller.require(Permission::StorageWrite)?;
     let upload = storage.upload_of(&caller, tenant, id).await?;
     if !storage.end_upload(&upload, origin.actor(caller.user_id)).await? {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The upload is a file by now; delete it as one."));
+        return Err(
+            Error::new(ErrorCode::Conflict).with_message("The upload is already a file; delete the file instead.")
+        );
     }
     storage.clear_upload(&upload).await?;
     Ok(NoContent)

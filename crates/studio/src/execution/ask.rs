@@ -35,7 +35,7 @@ use crate::{Studio, planner::Turn, prompt};
 pub struct ExecuteRequest {
     #[garde(length(chars, min = 1, max = 4000))]
     pub prompt_text: String,
-    /// Must be the session's workspace where it is given.
+    /// Must be the session's workspace, if given.
     pub workspace_id: Option<WorkspaceId>,
     #[garde(length(min = 1, max = 20))]
     pub selected_data_source_ids: Vec<DataSourceId>,
@@ -53,11 +53,11 @@ pub struct ExecuteRequest {
     pub ai_model: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
-    /// Where a word has several readings, each as good as the others: ask which one is meant (400 `QUESTION_AMBIGUOUS`),
-    /// rather than take the first and say so.
+    /// If a word has several equally likely meanings: ask which one is meant (400 `QUESTION_AMBIGUOUS`) instead of
+    /// taking the first and saying so.
     #[schema(default = true)]
     pub clarify: Option<bool>,
-    /// One's own run, completed, from which the question goes on: "only last year", "by month", "top 10".
+    /// Your own completed run that the question follows up on: "only last year", "by month", "top 10".
     pub follows_execution_id: Option<ExecutionId>,
 }
 
@@ -67,9 +67,8 @@ ConnectionError, PlannerUnavailable, QueryTimeout; }
 
 /// Turn a question in words into SQL and run it
 #[utoipa::path(post, path = "/api/v1/prompts/execute", tag = "prompt_studio", request_body = ExecuteRequest,
-    params(("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the run goes on by itself; follow it \
-        by its events or its status", example = "respond-async")),
-    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+    params(("prefer" = Option<String>, Header, description = "`respond-async` (RFC 7240): the run continues in the background; follow it by its events or its status", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or started, if it continues in the background", body = Envelope<Execution>),
         ExecuteErrors))]
 pub async fn execute_prompt(
     State(studio): State<Studio>,
@@ -119,11 +118,11 @@ pub(crate) fn check_workspace(caller: &Caller, wanted: Option<WorkspaceId>) -> R
     Ok(())
 }
 
-/// Ask a saved question again, under one's own policies
+/// Ask a saved question again, subject to your own policies
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/execute", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
-        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
-    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+        ("prefer" = Option<String>, Header, description = "As for `/api/v1/prompts/execute`", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or started, if it continues in the background", body = Envelope<Execution>),
         ExecuteErrors))]
 pub async fn execute_again(
     State(studio): State<Studio>,
@@ -182,12 +181,12 @@ const LONGEST_THREAD: usize = 20;
 async fn thread_of(studio: &Studio, caller: &Caller, tenant: Tenant, id: ExecutionId) -> Result<Vec<Turn>> {
     let run = super::find_own(studio, caller, tenant, id).await?;
     if run.status != prompt::Status::Completed {
-        let message = "The run that the question goes on from has not been completed.";
+        let message = "The run that this question follows up on has not been completed.";
         return Err(Error::new(ErrorCode::Conflict).with_message(message));
     }
     let mut thread: Vec<Turn> = prompt::read_or_empty(run.thread.as_ref())?;
     if thread.len() >= LONGEST_THREAD {
-        let reason = format!("goes on from more than {LONGEST_THREAD} questions; ask the whole question anew");
+        let reason = format!("follows up on more than {LONGEST_THREAD} questions; ask the whole question again");
         return Err(Error::invalid_field("follows_execution_id", reason));
     }
     thread.push(Turn { question: run.prompt_text, sql: run.generated_query_text });

@@ -23,7 +23,7 @@ pub struct CancelledExecution {
 
 errors! { pub CancelErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict; }
 
-/// Cancel a run at whatever step it is, down to the sources
+/// Cancel a run at any step, including in the data sources
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/cancel", tag = "prompt_studio",
     params(("execution_id" = ExecutionId, Path, description = "The run")),
     responses((status = 200, description = "It ends with the event execution.cancelled", body = Envelope<CancelledExecution>),
@@ -47,7 +47,7 @@ pub async fn cancel_execution(
         .exec(tx.conn())
         .await?;
     if asked.rows_affected == 0 {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The run has ended already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run has already ended."));
     }
     tx.publish(Event::ExecutionCancelled(id)).await?;
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "prompt.cancel")

@@ -28,14 +28,14 @@ use crate::{
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"choice": "orders.region", "remember": "me"}))]
 pub struct ClarifyRequest {
-    /// One of the options, as it was told.
+    /// One of the options, exactly as it was given.
     #[garde(length(chars, min = 1, max = 2000))]
     pub choice: String,
     #[schema(default = "me")]
     pub remember: Option<Remember>,
 }
 
-/// For whom an answer holds in the questions to come.
+/// Who an answer applies to in future questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Remember {
@@ -51,11 +51,11 @@ errors! { pub ClarifyErrors: InvalidRequest, BadRequest, QuestionNotUnderstood, 
 EmailNotVerified, PolicyDenied, NotFound, Conflict, DataSourceUnavailable, QueryCancelled, ValidationError, RateLimited,
 QueryLimitExceeded, InternalError, ConnectionError, QueryTimeout; }
 
-/// Answer what a run asks, and ask its question again
+/// Answer a run's question back, and ask its question again
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/clarify", tag = "prompt_studio",
     request_body = ClarifyRequest,
-    params(("execution_id" = ExecutionId, Path, description = "One's own run that ended with the code QUESTION_AMBIGUOUS"),
-        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
+    params(("execution_id" = ExecutionId, Path, description = "Your own run that ended with the code QUESTION_AMBIGUOUS"),
+        ("prefer" = Option<String>, Header, description = "As for `/api/v1/prompts/execute`", example = "respond-async")),
     responses((status = 200, description = "Another run, of the same question", body = Envelope<Execution>),
         ClarifyErrors))]
 pub async fn clarify_execution(
@@ -70,7 +70,7 @@ pub async fn clarify_execution(
     let run = super::find_own(&studio, &caller, tenant, id).await?;
     let asked: Option<Clarification> = run.clarification.as_ref().map(read).transpose()?;
     let Some(asked) = asked else {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The run asks nothing."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The run is not waiting for an answer."));
     };
     let Some(choice) = asked.choices.iter().find(|choice| choice.label == request.choice) else {
         return Err(Error::invalid_field("choice", format!("must be one of {}", asked.options().join(", "))));

@@ -27,7 +27,7 @@ use crate::{
 #[schema(example = json!({"verdict": "wrong", "corrected_query_text": "SELECT count(*) FROM orders WHERE status = 'paid'"}))]
 pub struct FeedbackRequest {
     pub verdict: Feedback,
-    /// The SQL that answers the question rightly; it must run under one's own policies.
+    /// The SQL that answers the question correctly; it must run under your own policies.
     #[garde(inner(length(chars, min = 1, max = 100_000)))]
     pub corrected_query_text: Option<String>,
     #[garde(inner(length(chars, max = 1000)))]
@@ -39,16 +39,16 @@ pub struct FeedbackRequest {
 pub struct GivenFeedback {
     pub execution_id: ExecutionId,
     pub verdict: Feedback,
-    /// The candidate that waits for somebody with `prompt.write`; null where nothing was right.
+    /// The candidate that waits for someone with `prompt.write`; null if nothing was right.
     pub verified_pair_id: Option<VerifiedPairId>,
 }
 
 errors! { pub FeedbackErrors: InvalidRequest, InvalidQuery, Unauthorized, Forbidden, EmailNotVerified, PolicyDenied, NotFound, Conflict, ValidationError; }
 
-/// Say whether a run answered its question
+/// Give feedback on whether a run answered its question
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/feedback", tag = "prompt_studio",
-    request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, ended")),
-    responses((status = 200, description = "It is on record", body = Envelope<GivenFeedback>), FeedbackErrors))]
+    request_body = FeedbackRequest, params(("execution_id" = ExecutionId, Path, description = "Your own run, ended")),
+    responses((status = 200, description = "Recorded", body = Envelope<GivenFeedback>), FeedbackErrors))]
 pub async fn give_feedback(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
@@ -118,5 +118,5 @@ pub async fn give_feedback(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let given = GivenFeedback { execution_id: id, verdict: request.verdict, verified_pair_id: pair };
-    Ok(Reply::ok(given, "Thank you; it is on record."))
+    Ok(Reply::ok(given, "Thank you; your feedback was recorded."))
 }

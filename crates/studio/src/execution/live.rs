@@ -57,7 +57,7 @@ impl Live {
         let streams = following.entry(user).or_default();
         if *streams >= MOST_STREAMS {
             return Err(Error::new(ErrorCode::RateLimited)
-                .with_message(format!("You follow {MOST_STREAMS} runs already; close a stream first."))
+                .with_message(format!("You are already following {MOST_STREAMS} runs; close a stream first."))
                 .with_retry_after(Duration::from_secs(10)));
         }
         *streams += 1;

@@ -183,13 +183,13 @@ pub struct InputRequest {
     pub options: Vec<String>,
 }
 
-/// A run, as far as it has come.
+/// A run and its progress so far.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Execution {
     pub execution_id: ExecutionId,
-    /// Where the question is saved.
+    /// If the question is saved.
     pub prompt_id: Option<PromptId>,
-    /// The run that the question goes on from.
+    /// The run that the question follows up on.
     pub follows_execution_id: Option<ExecutionId>,
     pub status: Status,
     pub ai_processing_status: StepStatus,
@@ -201,22 +201,22 @@ pub struct Execution {
     pub completed_at: Option<DateTime<Utc>>,
     #[schema(examples(42))]
     pub total_duration_ms: Option<i64>,
-    /// The SQL that the question became.
+    /// The SQL for the question.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub generated_query_text: Option<String>,
     #[schema(examples(4))]
     pub rows_returned: Option<i64>,
-    /// The first rows as objects, by the names of the columns; at most 1000. Read later, they are there where the run was
-    /// asked for with `Prefer: respond-async`, for a while, and as long as one may see the same.
+    /// The first rows as objects, by column name; at most 1000. When read later, they are only there if the run was
+    /// requested with `Prefer: respond-async`, for a while, and as long as you may see the same.
     #[schema(value_type = Option<Vec<Object>>, example = json!([{"region": "EU", "orders": 333412}]))]
     pub result_preview: Option<Vec<serde_json::Map<String, serde_json::Value>>>,
-    /// There are more rows than are shown.
+    /// Whether there are more rows than are shown.
     pub truncated: Option<bool>,
     pub columns: Option<Vec<QueryColumn>>,
-    /// A Vega-Lite specification over a data set `result`, the rows; null where a table says it better.
+    /// A Vega-Lite specification over the data set `result`, the rows; null if a table is better.
     #[schema(value_type = Option<Object>, example = json!({"mark": "bar", "encoding": {}}))]
     pub chart: Option<serde_json::Value>,
-    /// What was understood, in plain words, with each choice that had to be made.
+    /// How the question was understood, in plain words, with each choice that had to be made.
     #[schema(examples("Counting orders, for each region, where ordered at is in 2025."))]
     pub explanation: Option<String>,
     #[schema(value_type = Vec<Object>, example = json!([{"phrase": "per region", "meaning": "grouped by orders.region"}]))]
@@ -224,7 +224,7 @@ pub struct Execution {
     /// From 0 (a guess) to 1 (every word was matched).
     #[schema(examples(0.98))]
     pub confidence: Option<f64>,
-    /// Questions that could come next.
+    /// Possible follow-up questions.
     #[schema(examples(json!(["number of orders by month"])))]
     pub follow_up_questions: Vec<String>,
     #[schema(examples("embedded"))]
@@ -234,10 +234,10 @@ pub struct Execution {
     #[schema(examples("QUESTION_NOT_UNDERSTOOD"))]
     pub error_code: Option<String>,
     pub error_message: Option<String>,
-    /// What goes with the error: words that mean nothing, the nearest questions that do, what is withheld.
+    /// Details of the error: words that were not understood, similar questions that are, and what is withheld.
     #[schema(value_type = Vec<FieldError>)]
     pub error_details: serde_json::Value,
-    /// Where the run ended with a question back; the answer goes to `…/clarify`.
+    /// If the run ended with a question back; the answer goes to `…/clarify`.
     pub input_required: Option<InputRequest>,
 }
 
@@ -310,7 +310,7 @@ impl Execution {
 
 errors! { pub StatusErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Read how a run stands, and what it answered
+/// Read a run's status and answer
 #[utoipa::path(get, path = "/api/v1/prompts/executions/{execution_id}", tag = "prompt_studio",
     params(("execution_id" = ExecutionId, Path, description = "The run")),
     responses((status = 200, description = "The run", body = Envelope<Execution>), StatusErrors))]

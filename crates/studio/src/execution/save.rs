@@ -31,9 +31,9 @@ pub struct SaveRequest {
 
 errors! { pub SaveErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError; }
 
-/// Save the question of a run that was answered
+/// Save the question of a completed run
 #[utoipa::path(post, path = "/api/v1/prompts/executions/{execution_id}/save", tag = "prompt_studio",
-    request_body = SaveRequest, params(("execution_id" = ExecutionId, Path, description = "One's own run, completed, of a question that is not saved")),
+    request_body = SaveRequest, params(("execution_id" = ExecutionId, Path, description = "Your own completed run of a question that is not saved")),
     responses((status = 201, description = "The saved question", body = Envelope<PromptSummary>), SaveErrors))]
 pub async fn save_execution(
     State(studio): State<Studio>,
@@ -87,7 +87,7 @@ pub async fn save_execution(
         .exec(tx.conn())
         .await?;
     if linked.rows_affected == 0 {
-        return Err(Error::new(ErrorCode::Conflict).with_message("The question of the run is saved already."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The question of this run is already saved."));
     }
     prompt::sources::link(&tx, saved.id, &ids).await?;
     versions::record(&tx, platform, None, &saved, versions::Change::Saved, caller.user_id).await?;
@@ -95,5 +95,5 @@ pub async fn save_execution(
     let record = AuditRecord::new(Some(saved.organization_id), actor, "prompt.save").target("prompt", saved.id);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(PromptSummary::new(&saved)?, "The question is saved."))
+    Ok(Reply::created(PromptSummary::new(&saved)?, "The question was saved."))
 }

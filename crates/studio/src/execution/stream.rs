@@ -43,8 +43,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Resume {
-    /// The `seq` of the last event that was seen; the stream begins after it. The header `Last-Event-ID`, which browsers
-    /// send by themselves when they reconnect, goes first.
+    /// The `seq` of the last event that was seen; the stream begins after it. The header `Last-Event-ID`, which
+    /// browsers send automatically when they reconnect, takes precedence.
     #[garde(inner(range(min = 0)))]
     #[param(default = 0, minimum = 0)]
     pub after: Option<i32>,

@@ -12,7 +12,7 @@ use crate::Studio;
 
 errors! { pub GetGlossaryErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// Read the words of the workspace in which one's session stands
+/// Read the glossary of the session's workspace
 #[utoipa::path(get, path = "/api/v1/prompts/glossary", tag = "prompt_studio",
     responses((status = 200, description = "Its words", body = Envelope<Glossary>), GetGlossaryErrors))]
 pub async fn get_glossary(State(studio): State<Studio>, SignedIn(caller): SignedIn) -> Result<Reply<Glossary>> {

@@ -60,7 +60,7 @@ pub struct GlossaryTerm {
 pub struct Glossary {
     pub workspace_id: Option<WorkspaceId>,
     pub terms: Vec<GlossaryTerm>,
-    /// Null where nobody wrote it yet.
+    /// Null if nobody has written it yet.
     pub updated_by_user_id: Option<UserId>,
     pub updated_at: Option<DateTime<Utc>>,
 }

@@ -33,7 +33,7 @@ pub struct GlossaryRequest {
 
 errors! { pub ReplaceGlossaryErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Write the words of the workspace in which one's session stands
+/// Replace the glossary of the session's workspace
 #[utoipa::path(put, path = "/api/v1/prompts/glossary", tag = "prompt_studio", request_body = GlossaryRequest,
     responses((status = 200, description = "Its words", body = Envelope<Glossary>), ReplaceGlossaryErrors))]
 pub async fn replace_glossary(
@@ -47,7 +47,7 @@ pub async fn replace_glossary(
     let mut seen = BTreeSet::new();
     for (index, term) in request.terms.iter().enumerate() {
         if !seen.insert(term.term.trim().to_lowercase()) {
-            return Err(Error::invalid_field(format!("terms[{index}].term"), "is there twice"));
+            return Err(Error::invalid_field(format!("terms[{index}].term"), "appears twice"));
         }
     }
     let platform = &studio.engine.platform;

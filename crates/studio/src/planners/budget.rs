@@ -122,7 +122,7 @@ impl Meter for Budget {
         match self.spent_this_month().await {
             Ok(spent) if spent < most => Ok(()),
             Ok(_) => Err(PlanError::Unavailable {
-                message: format!("the organization's {most} tokens of this month are spent"),
+                message: format!("the organization has spent its {most} tokens for this month"),
                 retryable: false,
             }),
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::Studio;
 
 errors! { pub GetPlannersErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// See whom the organization's questions are put to, and what it spent on models this month
+/// Read the organization's planners, and what it spent on models this month
 #[utoipa::path(get, path = "/api/v1/prompts/planners", tag = "prompt_studio",
     responses((status = 200, description = "Its planners", body = Envelope<Choice>), GetPlannersErrors))]
 pub async fn get_planners(State(studio): State<Studio>, SignedIn(caller): SignedIn) -> Result<Reply<Choice>> {

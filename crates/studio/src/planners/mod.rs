@@ -110,7 +110,7 @@ pub struct Chosen {
     /// Null for those that are on this server.
     #[schema(examples("claude-sonnet-4-5"))]
     pub model: Option<String>,
-    /// The key itself is told to nobody.
+    /// The key itself is never shown.
     pub has_api_key: bool,
     pub timeout_seconds: i32,
     pub share_values: bool,
@@ -122,17 +122,17 @@ pub struct Chosen {
     pub requests_this_month: i64,
 }
 
-/// Whom an organization's questions are put to.
+/// The planners of an organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrganizationPlanners)]
 pub struct Choice {
-    /// In the order in which they are asked. Where there are none, the operator's are.
+    /// In the order in which they are used. If there are none, the operator's are used.
     pub planners: Vec<Chosen>,
     /// The names of the operator's, in the order in which they are asked.
     pub operators: Vec<String>,
     /// What went to the operator's model this month.
     pub operators_tokens_this_month: i64,
-    /// Whether the operator lets organizations choose.
+    /// Whether the operator lets organizations choose their planners.
     pub may_choose: bool,
     /// Whether there is a model on this server, for planners of the kind `local`.
     pub has_local: bool,

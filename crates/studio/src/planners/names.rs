@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::Studio;
 
-/// Whom a question can be put to.
+/// The planners that a question can use.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlannerNames {
     /// Those that a question is put to, in the order in which they are asked, and behind them this server's own rules.
@@ -22,7 +22,7 @@ pub struct PlannerNames {
 
 errors! { pub PlannerNamesErrors: Unauthorized, Forbidden, EmailNotVerified; }
 
-/// See whom a question can be put to
+/// List the planners that a question can use
 #[utoipa::path(get, path = "/api/v1/prompts/planners/names", tag = "prompt_studio",
     responses((status = 200, description = "What a question takes as `ai_model`", body = Envelope<PlannerNames>), PlannerNamesErrors))]
 pub async fn get_planner_names(

@@ -59,7 +59,7 @@ pub struct PlannerRequest {
     #[garde(inner(range(min = 1, max = 600)))]
     #[schema(default = 60)]
     pub timeout_seconds: Option<i32>,
-    /// Whether the values of columns that have few of them go there, as far as whoever asks may see them.
+    /// Whether the values of columns with few distinct values are sent there, as far as the person asking may see them.
     #[schema(default = true)]
     pub share_values: Option<bool>,
     /// After so many, the next one is asked until the month ends, in UTC.
@@ -69,7 +69,7 @@ pub struct PlannerRequest {
 
 errors! { pub ReplacePlannersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError; }
 
-/// Choose whom the organization's questions are put to
+/// Set the organization's planners
 #[utoipa::path(put, path = "/api/v1/prompts/planners", tag = "prompt_studio", request_body = PlannersRequest,
     responses((status = 200, description = "Its planners", body = Envelope<Choice>), ReplacePlannersErrors))]
 pub async fn replace_planners(
@@ -87,7 +87,7 @@ pub async fn replace_planners(
     if let Some(at) = local.filter(|_| studio.planners.local.is_none()) {
         return Err(Error::invalid_field(
             format!("planners[{at}].kind"),
-            "is not to be had: there is no model on this server",
+            "is not available: there is no model on this server",
         ));
     }
     let platform = &studio.engine.platform;
@@ -97,7 +97,7 @@ pub async fn replace_planners(
     for (at, wanted) in request.planners.into_iter().enumerate() {
         let draft = draft(platform, at, wanted, &before)?;
         if after.iter().any(|other| other.name == draft.name) {
-            return Err(Error::invalid_field(format!("planners[{at}].name"), "is there twice"));
+            return Err(Error::invalid_field(format!("planners[{at}].name"), "appears twice"));
         }
         after.push(draft);
     }
@@ -110,7 +110,7 @@ pub async fn replace_planners(
         let row = draft.into_row(platform, &tx, tenant, position).await?;
         let inserted = Entity::insert(row).exec_without_returning(tx.conn()).await;
         inserted.map_err(duplicate_is(
-            Error::new(ErrorCode::Conflict).with_message("Somebody else wrote the planners at the same time."),
+            Error::new(ErrorCode::Conflict).with_message("Someone else changed the planners at the same time."),
         ))?;
     }
     let record = AuditRecord::new(Some(tenant.organization_id()), origin.actor(caller.user_id), "prompt.planners")

@@ -24,7 +24,7 @@ pub struct ClearFilter {
     /// Last run in this time.
     #[param(default = "all")]
     pub time_period: Option<TimePeriod>,
-    /// Of this person; without it one's own. Others' need the permissions `prompt.write` and `audit.read`.
+    /// Of this person; without it, your own. Those of others need the permissions `prompt.write` and `audit.read`.
     pub user_id: Option<UserId>,
 }
 
@@ -45,7 +45,7 @@ pub struct FiltersApplied {
 
 errors! { pub ClearErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Delete what one asked and saved
+/// Delete your own questions and saved questions
 #[utoipa::path(delete, path = "/api/v1/prompts/history/clear", tag = "prompt_studio", params(ClearFilter),
     responses((status = 200, description = "How many questions were deleted", body = Envelope<ClearedHistory>), ClearErrors))]
 pub async fn clear_history(

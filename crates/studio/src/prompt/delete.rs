@@ -22,7 +22,7 @@ pub struct DeletedPrompt {
 
 errors! { pub DeleteErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Delete a saved question; it can be restored
+/// Delete a saved question, which can be restored
 #[utoipa::path(delete, path = "/api/v1/prompts/{prompt_id}", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question")),
     responses((status = 200, description = "It is deleted", body = Envelope<DeletedPrompt>), DeleteErrors))]

@@ -52,14 +52,14 @@ pub struct ExecutionSummary {
     #[schema(examples(4))]
     pub rows_returned: Option<i64>,
     pub user_id: UserId,
-    /// As the person is called now; empty where the account is gone.
+    /// The person's current name; empty if the account no longer exists.
     #[schema(examples("Ada Lovelace"))]
     pub user_name: String,
 }
 
 errors! { pub ExecutionsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Page through the runs of a saved question
+/// List the runs of a saved question
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/executions", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PageQuery, ExecutionFilter),
     responses((status = 200, description = "The newest first", body = Envelope<ExecutionHistory>), ExecutionsErrors))]

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::PromptSummary;
 use crate::{Studio, sight::Reader};
 
-/// A saved question, with what it became last.
+/// A saved question, with its latest SQL.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Prompt {
     #[serde(flatten)]
@@ -35,10 +35,10 @@ pub struct Prompt {
     pub metadata: serde_json::Value,
 }
 
-/// The SQL that a question became.
+/// The SQL for a question.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GeneratedQuery {
-    /// Its run; null where none came to it.
+    /// Its run; null if it did not get that far.
     pub id: Option<QueryId>,
     /// `?` stands for each literal where one sees a part only of what it reads, unless one asked it oneself.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]

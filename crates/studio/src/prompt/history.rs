@@ -37,7 +37,7 @@ pub struct HistoryFilter {
     pub sort_by: Option<HistorySortBy>,
     #[param(inline, default = "desc")]
     pub sort_order: Option<SortOrder>,
-    /// Of this person; without it one's own. Others' need the permission `audit.read`.
+    /// Of this person; without it, your own. Those of others need the permission `audit.read`.
     pub user_id: Option<UserId>,
 }
 
@@ -69,7 +69,7 @@ pub struct PromptHistoryItem {
 
 errors! { pub HistoryErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through what one asked and saved, the latest run first
+/// List your own questions and saved questions, latest run first
 #[utoipa::path(get, path = "/api/v1/prompts/history", tag = "prompt_studio", params(PageQuery, HistoryFilter),
     responses((status = 200, description = "The page", body = Envelope<Page<PromptHistoryItem>>), HistoryErrors))]
 pub async fn get_prompt_history(

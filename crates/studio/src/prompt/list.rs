@@ -24,7 +24,7 @@ pub struct Filter {
     /// Part of the name or of the question.
     #[garde(inner(length(chars, max = 255)))]
     pub search: Option<String>,
-    /// Those that are deleted and can be restored, instead of the others.
+    /// Deleted ones that can be restored, instead of the others.
     #[param(default = false)]
     pub deleted: Option<bool>,
     #[param(inline, default = "created_at")]
@@ -45,7 +45,7 @@ pub enum SortBy {
 
 errors! { pub ListErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through saved questions
+/// List saved questions
 #[utoipa::path(get, path = "/api/v1/prompts", tag = "prompt_studio", params(PageQuery, Filter),
     responses((status = 200, description = "The page", body = Envelope<Page<PromptSummary>>), ListErrors))]
 pub async fn list_prompts(

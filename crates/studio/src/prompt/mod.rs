@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 
 use crate::{Studio, sweep::KEPT};
 
-/// How a saved question, or a run of one, stands.
+/// The status of a saved question, or of a run of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -43,7 +43,7 @@ pub enum Status {
     Failed,
 }
 
-/// How one half of a run stands: the planning, or the query.
+/// The progress of one half of a run: the planning, or the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -109,7 +109,7 @@ pub struct PromptSummary {
     pub prompt_text: String,
     pub selected_data_source_ids: Vec<rivergen_kernel::DataSourceId>,
     pub selected_schema_names: Vec<String>,
-    /// The run of the query that it became last.
+    /// The run of its latest query.
     pub generated_query_id: Option<QueryId>,
     pub status: Status,
     #[schema(examples(json!(["sales"])))]

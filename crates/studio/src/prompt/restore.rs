@@ -16,7 +16,7 @@ errors! { pub RestoreErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound
 
 /// Restore a deleted question
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/restore", tag = "prompt_studio",
-    params(("prompt_id" = PromptId, Path, description = "The question, deleted in the last 30 days; one that is not deleted stays as it is")),
+    params(("prompt_id" = PromptId, Path, description = "The question, deleted in the last 30 days; one that is not deleted stays unchanged")),
     responses((status = 200, description = "The question", body = Envelope<PromptSummary>), RestoreErrors))]
 pub async fn restore_prompt(
     State(studio): State<Studio>,
@@ -40,5 +40,5 @@ pub async fn restore_prompt(
         audit::record(&tx, &platform.clock, record).await?;
         tx.commit().await?;
     }
-    Ok(Reply::ok(PromptSummary::new(&prompt)?, "The question is back."))
+    Ok(Reply::ok(PromptSummary::new(&prompt)?, "The question was restored."))
 }

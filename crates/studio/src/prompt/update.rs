@@ -24,7 +24,7 @@ const LARGEST_METADATA: usize = 16 * 1024;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"name": "Orders by region", "tags": ["sales"], "metadata": {"dashboard": "sales"}}))]
 pub struct UpdatePromptRequest {
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, min = 1, max = 255))))]
     #[schema(value_type = Option<String>)]
@@ -49,7 +49,7 @@ pub struct UpdatedPrompt {
 
 errors! { pub UpdateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Rename a saved question, tag it, or keep something with it
+/// Change the name, the tags or the metadata of a saved question
 #[utoipa::path(patch, path = "/api/v1/prompts/{prompt_id}", tag = "prompt_studio", request_body = UpdatePromptRequest,
     params(("prompt_id" = PromptId, Path, description = "The saved question")),
     responses((status = 200, description = "Its name, tags and metadata", body = Envelope<UpdatedPrompt>), UpdateErrors))]
@@ -82,7 +82,7 @@ pub async fn update_prompt(
             return Err(Error::invalid_field("metadata", format!("is larger than {LARGEST_METADATA} bytes")));
         }
         if text.contains("\\u0000") {
-            return Err(Error::invalid_field("metadata", "has a zero byte in it"));
+            return Err(Error::invalid_field("metadata", "contains a zero byte"));
         }
         row.metadata = Set(Some(metadata));
         changed.push("metadata");

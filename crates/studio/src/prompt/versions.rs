@@ -69,7 +69,7 @@ pub struct PromptDefinition {
     pub tags: Vec<String>,
     #[schema(value_type = Object)]
     pub metadata: serde_json::Value,
-    /// What it had become, as the question itself shows it; it is made anew whenever it is asked.
+    /// Its SQL at that time, as the question itself shows it; it is generated again whenever it is asked.
     pub generated_query_text: Option<String>,
 }
 
@@ -117,10 +117,10 @@ impl PromptDefinition {
 pub struct PromptFieldChange {
     #[schema(examples("name"))]
     pub field: String,
-    /// Null where it was not there.
+    /// Null if it did not exist.
     #[schema(value_type = Option<Object>, example = json!("Orders"))]
     pub before: serde_json::Value,
-    /// Null where it is gone.
+    /// Null if it was removed.
     #[schema(value_type = Option<Object>, example = json!("Orders by region"))]
     pub after: serde_json::Value,
 }
@@ -135,7 +135,7 @@ pub struct PromptVersion {
     pub change: Change,
     pub changed_at: DateTime<Utc>,
     pub changed_by_user_id: UserId,
-    /// What is not as it was in the version before; nothing in the first.
+    /// What changed from the previous version; nothing in the first.
     pub changes: Vec<PromptFieldChange>,
     pub definition: PromptDefinition,
 }
@@ -213,7 +213,7 @@ errors! {
     pub RestorePromptVersionErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, InternalError;
 }
 
-/// Page through the versions of a saved question, each with what it changed
+/// List the versions of a saved question, with what changed
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/versions", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PageQuery),
     responses((status = 200, description = "The latest first", body = Envelope<Page<PromptVersion>>), ListPromptVersionsErrors))]
@@ -238,11 +238,11 @@ pub async fn list_prompt_versions(
     Ok(Reply::ok(Page::new(items, page, total), "The versions."))
 }
 
-/// Give a saved question the name, tags and metadata of an earlier version
+/// Restore the name, tags and metadata of a saved question's earlier version
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/versions/{version}/restore", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"),
-        ("version" = i64, Path, description = "The version that is to hold again")),
-    responses((status = 200, description = "The version that it is now: the next one, or the last where nothing is different", body = Envelope<PromptVersion>),
+        ("version" = i64, Path, description = "The version to restore")),
+    responses((status = 200, description = "The current version: the next one, or the last if nothing is different", body = Envelope<PromptVersion>),
         RestorePromptVersionErrors))]
 pub async fn restore_prompt_version(
     State(studio): State<Studio>,
@@ -275,5 +275,5 @@ pub async fn restore_prompt_version(
     tx.commit().await?;
     let now = latest.first().ok_or(ErrorCode::NotFound)?;
     let reader = Reader::of(&studio, &caller, &before).await?;
-    Ok(Reply::ok(PromptVersion::new(now, latest.get(1), &reader)?, "The version holds again."))
+    Ok(Reply::ok(PromptVersion::new(now, latest.get(1), &reader)?, "The version was restored."))
 }

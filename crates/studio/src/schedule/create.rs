@@ -38,13 +38,13 @@ pub struct CreateScheduleRequest {
 
 errors! { pub CreateScheduleErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, ValidationError, InternalError; }
 
-/// Have a saved question asked by itself, as oneself
+/// Schedule a saved question to run as yourself
 ///
-/// Each run happens under the policies that hold for its owner at that moment. It needs a session, `prompt.execute` and
-/// `datasource.query`; with a webhook `prompt.write` too. A workspace has 100 schedules at most.
+/// Each run is subject to the policies that apply to its owner at that moment. It needs a session, `prompt.execute` and
+/// `datasource.query`, and with a webhook also `prompt.write`. A workspace can have at most 100 schedules.
 #[utoipa::path(post, path = "/api/v1/prompts/{prompt_id}/schedules", tag = "prompt_studio", request_body = CreateScheduleRequest,
     params(("prompt_id" = PromptId, Path, description = "The saved question")),
-    responses((status = 201, description = "The schedule, with the secret of its webhook where it has one", body = Envelope<PromptSchedule>),
+    responses((status = 201, description = "The schedule, with the secret of its webhook if it has one", body = Envelope<PromptSchedule>),
         CreateScheduleErrors))]
 pub async fn create_schedule(
     State(studio): State<Studio>,
@@ -72,7 +72,7 @@ pub async fn create_schedule(
     // Index: prompt_schedules(organization_id, id).
     if tenant.find::<Entity>().filter(here).count(tx.conn()).await? >= MOST {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message(format!("The workspace has {MOST} schedules already; delete one first.")));
+            .with_message(format!("The workspace already has {MOST} schedules; delete one first.")));
     }
     let mut row = ActiveModel {
         organization_id: Set(tenant.organization_id()),
@@ -104,5 +104,5 @@ pub async fn create_schedule(
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
     let schedule = PromptSchedule { webhook_secret, ..PromptSchedule::new(row)? };
-    Ok(Reply::created(schedule, "The question is scheduled."))
+    Ok(Reply::created(schedule, "The question was scheduled."))
 }

@@ -14,10 +14,10 @@ use crate::Studio;
 
 errors! { pub DeleteScheduleErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Delete a schedule: one's own, or with `prompt.write` another's
+/// Delete a schedule: your own or, with `prompt.write`, someone else's
 #[utoipa::path(delete, path = "/api/v1/prompts/schedules/{schedule_id}", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule")),
-    responses((status = 204, description = "It is gone, with the record of its runs"), DeleteScheduleErrors))]
+    responses((status = 204, description = "Deleted, with the record of its runs"), DeleteScheduleErrors))]
 pub async fn delete_schedule(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,

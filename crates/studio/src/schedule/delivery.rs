@@ -30,15 +30,15 @@ const CONTEXT: &str = "prompt_schedules.webhook";
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"mail_to_user_ids": [3, 4], "webhook_url": "https://hooks.example.com/orders", "include_rows": false}))]
 pub struct ScheduleDeliveryRequest {
-    /// Members who may see the question; 20 at most. Each gets a link; the owner the number of rows too.
+    /// Members who may see the question; at most 20. Each gets a link; the owner also gets the number of rows.
     #[garde(inner(length(max = 20)))]
     pub mail_to_user_ids: Option<Vec<UserId>>,
-    /// Gets a signed message; needs the permission `prompt.write`. `null` takes it away. It is not told again.
+    /// Gets a signed message; needs the permission `prompt.write`. `null` removes it. It is not shown again.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, min = 1, max = 2000))))]
     #[schema(value_type = Option<String>)]
     pub webhook_url: Option<Option<String>>,
-    /// Whether the webhook gets rows, and the owner's own mail the first of them. Nobody else's mail has any.
+    /// Whether the webhook gets rows, and the owner's own e-mail the first of them. Nobody else's e-mail has any.
     #[schema(default = false)]
     pub include_rows: Option<bool>,
 }
@@ -48,7 +48,7 @@ pub struct ScheduleDeliveryRequest {
 pub struct ScheduleDelivery {
     #[schema(examples(json!([3, 4])))]
     pub mail_to_user_ids: Vec<UserId>,
-    /// Where the webhook is; its path may be secret, and is not told.
+    /// Where the webhook is; its path may be secret, and is not shown.
     #[schema(examples("https://hooks.example.com"))]
     pub webhook_origin: Option<String>,
     pub include_rows: bool,
@@ -151,7 +151,7 @@ async fn recipients(studio: &Studio, prompt: &prompt::Model, wanted: Vec<UserId>
     for (at, id) in wanted.iter().enumerate() {
         if may_see(studio, prompt, *id).await?.is_none() {
             let field = format!("delivery.mail_to_user_ids[{at}]");
-            return Err(Error::invalid_field(field, "is no member who may see the question"));
+            return Err(Error::invalid_field(field, "is not a member who may see the question"));
         }
     }
     Ok(distinct.into_iter().collect())
@@ -197,7 +197,7 @@ fn destination(studio: &Studio, url: &str) -> Result<Destination> {
     let invalid = |reason: String| Error::invalid_field("delivery.webhook_url", reason);
     let url: Url = url.parse().map_err(|_| invalid("must be an http or https address".to_owned()))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("must have no user and no password in it".to_owned()));
+        return Err(invalid("must not contain a user or a password".to_owned()));
     }
     studio.engine.platform.outbound.check_url(&url).map_err(|blocked| invalid(blocked.to_string()))?;
     Ok(Destination { url, secret: Key::new_secret(&mut rand::rng()).expose().to_owned() })

@@ -21,12 +21,12 @@ use crate::Studio;
 pub struct ScheduledRun {
     pub id: ScheduledRunId,
     pub schedule_id: PromptScheduleId,
-    /// When it was to be, or when somebody asked for it.
+    /// When it was due, or when someone requested it.
     pub due_at: DateTime<Utc>,
     /// Its owner asked for it.
     pub by_hand: bool,
     pub status: run::Status,
-    /// The run of the question; its rows are its owner's.
+    /// The run of the question; its rows are only for its owner.
     pub execution_id: Option<ExecutionId>,
     /// For its owner.
     #[schema(examples(4))]
@@ -35,7 +35,7 @@ pub struct ScheduledRun {
     pub error_code: Option<String>,
     /// For its owner.
     pub error_message: Option<String>,
-    /// Null while it is under way.
+    /// Null while it is running.
     pub completed_at: Option<DateTime<Utc>>,
     pub deliveries: Vec<ScheduleSending>,
 }
@@ -89,10 +89,10 @@ impl ScheduleSending {
 
 errors! { pub ListScheduledRunsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Page through the runs of a schedule, each with what was sent: of one's own, or with `prompt.write` of another's
+/// List the runs of a schedule with what was sent: your own or, with `prompt.write`, someone else's
 #[utoipa::path(get, path = "/api/v1/prompts/schedules/{schedule_id}/runs", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule"), PageQuery),
-    responses((status = 200, description = "The latest first; they are kept for 30 days", body = Envelope<Page<ScheduledRun>>),
+    responses((status = 200, description = "The latest first; kept for 30 days", body = Envelope<Page<ScheduledRun>>),
         ListScheduledRunsErrors))]
 pub async fn list_scheduled_runs(
     State(studio): State<Studio>,

@@ -21,14 +21,14 @@ pub struct ScheduleFilter {
     /// Those of this saved question.
     pub prompt_id: Option<PromptId>,
     pub status: Option<Status>,
-    /// One's own alone.
+    /// Only your own.
     #[param(default = false)]
     pub own: Option<bool>,
 }
 
 errors! { pub ListSchedulesErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Page through schedules: one's own, and those of the saved questions that one sees
+/// List your own schedules and those of saved questions that you can see
 #[utoipa::path(get, path = "/api/v1/prompts/schedules", tag = "prompt_studio", params(PageQuery, ScheduleFilter),
     responses((status = 200, description = "The newest first", body = Envelope<Page<PromptSchedule>>), ListSchedulesErrors))]
 pub async fn list_schedules(

@@ -16,8 +16,8 @@ const COLUMNS: usize = 8;
 /// Characters of a cell.
 const LONGEST_CELL: usize = 100;
 
-const FOOTER: &str = "You get this mail because a schedule of your organization names you; its owner, or you if it is yours, \
-                      ends that under the saved question.";
+const FOOTER: &str = "You are receiving this e-mail because a schedule in your organization lists you as a recipient. \
+                      Its owner can change that on the page of the saved question.";
 
 /// With the way to the question, and why the mail came.
 fn finished(template: MailTemplate, kind: &str, platform: &Platform, schedule: &Model, to: &User) -> Mail {
@@ -33,20 +33,21 @@ pub(super) fn answered(
     to: &User,
     rows: Option<&Preview>,
 ) -> Mail {
-    let title = format!("{}: there is an answer", schedule.name);
+    let title = format!("{}: there is a new answer", schedule.name);
     let mail = MailTemplate::greeting(title, &to.account.display_name);
     let mail = match is_owner(schedule, to.id()) {
         true => {
             let count = run.rows_returned.unwrap_or_default();
             let mail =
-                mail.paragraph(format!("the scheduled question \"{}\" was answered; rows: {count}.", schedule.name));
+                mail.paragraph(format!("The scheduled question \"{}\" was answered; rows: {count}.", schedule.name));
             match rows {
                 Some(preview) => mail.table(first_of(preview)),
                 None => mail,
             }
         }
         false => mail.paragraph(format!(
-            "the scheduled question \"{}\" was answered. Open it to ask it yourself: you see what you may see.",
+            "The scheduled question \"{}\" was answered. Open it to ask it yourself: you will see what you are allowed \
+             to see.",
             schedule.name
         )),
     };
@@ -57,8 +58,11 @@ pub(super) fn answered(
 pub(super) fn failed(platform: &Platform, schedule: &Model, owner: &User, why: &str) -> Mail {
     let title = format!("{}: a run failed", schedule.name);
     let mail = MailTemplate::greeting(title, &owner.account.display_name)
-        .paragraph(format!("the scheduled question \"{}\" was not answered or not delivered: {why}", schedule.name))
-        .paragraph("It is tried again when it is due. You are told of the first failure alone, and when it is paused.");
+        .paragraph(format!("The scheduled question \"{}\" was not answered or not delivered: {why}", schedule.name))
+        .paragraph(
+            "It will be tried again when it is next due. You are only told about the first failure, and when the \
+             schedule is paused.",
+        );
     finished(mail, "studio.schedule_failed", platform, schedule, owner)
 }
 
@@ -66,20 +70,20 @@ pub(super) fn failed(platform: &Platform, schedule: &Model, owner: &User, why: &
 pub(super) fn paused(platform: &Platform, schedule: &Model, owner: &User, reason: PausedReason) -> Mail {
     let title = format!("{}: the schedule is paused", schedule.name);
     let mail = MailTemplate::greeting(title, &owner.account.display_name)
-        .paragraph(format!("the schedule \"{}\" is paused: {}", schedule.name, in_words(reason)))
-        .paragraph("It stays so until you make it active again.");
+        .paragraph(format!("The schedule \"{}\" is paused: {}", schedule.name, in_words(reason)))
+        .paragraph("It stays paused until you resume it.");
     finished(mail, "studio.schedule_paused", platform, schedule, owner)
 }
 
 pub(super) const fn in_words(reason: PausedReason) -> &'static str {
     match reason {
-        PausedReason::ByHand => "somebody paused it.",
-        PausedReason::AccessLost => "your membership or your way into the workspace is suspended or over.",
-        PausedReason::PermissionLost => "you do not hold the permissions that it needs any more.",
-        PausedReason::QuestionGone => "its question was deleted, or you do not see it any more.",
-        PausedReason::SourceGone => "a data source of its question was deleted, or you do not reach it any more.",
-        PausedReason::Failing => "ten runs failed, one after the other.",
-        PausedReason::HandedOver => "another member left it to you.",
+        PausedReason::ByHand => "someone paused it.",
+        PausedReason::AccessLost => "your membership or your access to the workspace has ended or is suspended.",
+        PausedReason::PermissionLost => "you no longer have the permissions that it needs.",
+        PausedReason::QuestionGone => "its question was deleted, or you can no longer see it.",
+        PausedReason::SourceGone => "a data source of its question was deleted, or you no longer have access to it.",
+        PausedReason::Failing => "ten runs in a row failed.",
+        PausedReason::HandedOver => "another member handed it over to you.",
     }
 }
 

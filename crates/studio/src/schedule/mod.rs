@@ -146,14 +146,14 @@ impl Model {
     }
 }
 
-/// When a saved question is asked by itself, and who hears of it.
+/// When a saved question runs automatically, and who is notified.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PromptSchedule {
     pub id: PromptScheduleId,
     pub prompt_id: PromptId,
-    /// Where its owner stands when it runs.
+    /// The workspace that its owner is in when it runs.
     pub workspace_id: Option<WorkspaceId>,
-    /// As whom, and under whose policies, it runs.
+    /// The person that it runs as, subject to their policies.
     pub owner_user_id: UserId,
     #[schema(examples("Orders every Monday"))]
     pub name: String,
@@ -162,16 +162,17 @@ pub struct PromptSchedule {
     pub status: Status,
     /// Null while it is active.
     pub paused_reason: Option<PausedReason>,
-    /// Runs that failed since the last one that did not; with ten it is paused.
+    /// Failed runs since the last successful one; after ten, it is paused.
     #[schema(examples(0))]
     pub failures: i32,
     /// Null while it is paused.
     pub next_run_at: Option<DateTime<Utc>>,
-    /// When it was due last; null before the first time.
+    /// When it was last due; null before the first time.
     pub last_run_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// What messages to the webhook are signed with, as Standard Webhooks say it. Told once: when the webhook is set.
+    /// The secret that messages to the webhook are signed with, as in Standard Webhooks. Only shown once: when the
+    /// webhook is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
     pub webhook_secret: Option<String>,
@@ -237,7 +238,8 @@ fn check_is_owner(caller: &Caller, schedule: &Model) -> Result<()> {
     caller.session()?;
     match schedule.owner_user_id == caller.user_id {
         true => Ok(()),
-        false => Err(Error::new(ErrorCode::Forbidden)
-            .with_message("A schedule runs as its owner, who alone changes it; you may pause or delete it.")),
+        false => Err(Error::new(ErrorCode::Forbidden).with_message(
+            "A schedule runs as its owner, and only the owner can change it; you may pause or delete it.",
+        )),
     }
 }

@@ -20,10 +20,10 @@ const RUNS: Rule = Rule::new("schedule_runs", 60, Duration::from_secs(3600));
 
 errors! { pub RunScheduleErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, RateLimited, InternalError; }
 
-/// Run a schedule of one's own now, and deliver as if it were due; it stays due when it is
+/// Run your own schedule now and deliver its result, without changing when it is next due
 #[utoipa::path(post, path = "/api/v1/prompts/schedules/{schedule_id}/run", tag = "prompt_studio",
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule, paused or not")),
-    responses((status = 202, description = "The run, which goes on by itself", body = Envelope<ScheduledRun>), RunScheduleErrors))]
+    responses((status = 202, description = "The run, which continues in the background", body = Envelope<ScheduledRun>), RunScheduleErrors))]
 pub async fn run_schedule(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
@@ -42,7 +42,7 @@ pub async fn run_schedule(
     // It may have been left to somebody else meanwhile.
     super::check_is_owner(&caller, &schedule)?;
     if job::is_under_way(tx.conn(), id, now).await? {
-        return Err(Error::new(ErrorCode::Conflict).with_message("A run of the schedule is under way."));
+        return Err(Error::new(ErrorCode::Conflict).with_message("The schedule is already running."));
     }
     platform.limits.check(&RUNS, &caller.user_id.to_string())?;
     let run = job::enqueue(&tx, platform, &schedule, now, true).await?;
@@ -52,5 +52,5 @@ pub async fn run_schedule(
             .details(serde_json::json!({"run_id": run.id}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::accepted(ScheduledRun::new(run, Vec::new(), true), "The schedule runs."))
+    Ok(Reply::accepted(ScheduledRun::new(run, Vec::new(), true), "The schedule is running."))
 }

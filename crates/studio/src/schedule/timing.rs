@@ -118,7 +118,7 @@ impl Timing {
         for (field, is_given, is_wanted) in belongs {
             let every = self.every.as_str();
             match (is_given, is_wanted) {
-                (true, false) => fault(field, format!("does not go with every {every}")),
+                (true, false) => fault(field, format!("cannot be combined with every {every}")),
                 (false, true) => fault(field, format!("is required with every {every}")),
                 _ => {}
             }
@@ -143,7 +143,7 @@ impl Timing {
             at => at.flatten().unwrap_or(NaiveTime::MIN),
         };
         let zone: Tz = self.time_zone.parse().unwrap_or_else(|_| {
-            fault("time_zone", "is no time zone of the IANA database, such as Europe/Berlin".to_owned());
+            fault("time_zone", "is not a time zone of the IANA database, such as Europe/Berlin".to_owned());
             Tz::UTC
         });
         if !faults.is_empty() {

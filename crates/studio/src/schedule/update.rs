@@ -48,10 +48,10 @@ impl UpdateScheduleRequest {
 
 errors! { pub UpdateScheduleErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// Change a schedule of one's own, pause it or have it run again; with `prompt.write`, pause another's
+/// Change, pause or resume your own schedule; with `prompt.write`, pause someone else's
 #[utoipa::path(patch, path = "/api/v1/prompts/schedules/{schedule_id}", tag = "prompt_studio", request_body = UpdateScheduleRequest,
     params(("schedule_id" = PromptScheduleId, Path, description = "The schedule")),
-    responses((status = 200, description = "The schedule, with the secret of a webhook that is new", body = Envelope<PromptSchedule>),
+    responses((status = 200, description = "The schedule, with the secret if its webhook is new", body = Envelope<PromptSchedule>),
         UpdateScheduleErrors))]
 pub async fn update_schedule(
     State(studio): State<Studio>,

@@ -18,7 +18,7 @@ errors! { pub ChangeSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, Em
 /// Change an entry of the semantic layer
 #[utoipa::path(put, path = "/api/v1/prompts/semantic-layer/{semantic_entry_id}", tag = "prompt_studio",
     request_body = SemanticRequest, params(("semantic_entry_id" = SemanticEntryId, Path, description = "The entry")),
-    responses((status = 200, description = "The entry; of the same kind as it was", body = Envelope<SemanticEntry>), ChangeSemanticsErrors))]
+    responses((status = 200, description = "The entry; its kind cannot change", body = Envelope<SemanticEntry>), ChangeSemanticsErrors))]
 pub async fn change_semantics(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
@@ -28,7 +28,7 @@ pub async fn change_semantics(
 ) -> Result<Reply<SemanticEntry>> {
     let (tenant, row) = super::find(&studio, &caller, id).await?;
     if row.kind != request.definition.kind() {
-        return Err(Error::invalid_field("definition.kind", "must be what it was; make another entry"));
+        return Err(Error::invalid_field("definition.kind", "cannot be changed; create another entry"));
     }
     super::check(&studio, &caller, tenant, &request.definition).await?;
     let platform = &studio.engine.platform;
@@ -37,10 +37,9 @@ pub async fn change_semantics(
     row.name = Set(request.definition.identity());
     row.definition = Set(serde_json::json!(request.definition));
     row.updated_at = Set(platform.clock.now());
-    let row = row
-        .update(tx.conn())
-        .await
-        .map_err(duplicate_is(Error::new(ErrorCode::Conflict).with_message("There is another entry of that name.")))?;
+    let row = row.update(tx.conn()).await.map_err(duplicate_is(
+        Error::new(ErrorCode::Conflict).with_message("There is another entry with that name."),
+    ))?;
     let actor = origin.actor(caller.user_id);
     let record = AuditRecord::new(Some(tenant.organization_id()), actor, "prompt.semantics_change")
         .target("semantic_entry", id)

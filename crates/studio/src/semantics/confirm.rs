@@ -14,7 +14,7 @@ use crate::Studio;
 
 errors! { pub ConfirmSemanticsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound; }
 
-/// Confirm what was proposed for the semantic layer
+/// Confirm a proposed entry of the semantic layer
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/{semantic_entry_id}/confirm", tag = "prompt_studio",
     params(("semantic_entry_id" = SemanticEntryId, Path, description = "The entry")),
     responses((status = 200, description = "Planners use it from now on", body = Envelope<SemanticEntry>), ConfirmSemanticsErrors))]
@@ -38,5 +38,5 @@ pub async fn confirm_semantics(
         .details(serde_json::json!({"definition": row.definition}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(SemanticEntry::new(row)?, "The entry is confirmed."))
+    Ok(Reply::ok(SemanticEntry::new(row)?, "The entry was confirmed."))
 }

@@ -26,9 +26,9 @@ pub struct SemanticRequest {
 
 errors! { pub CreateSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError; }
 
-/// Say something of the data: a join, a metric, a description or a synonym
+/// Add an entry to the semantic layer: a join, a metric, a description or a synonym
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer", tag = "prompt_studio", request_body = SemanticRequest,
-    responses((status = 201, description = "It is in use at once; it takes the place of a proposal of the same name", body = Envelope<SemanticEntry>),
+    responses((status = 201, description = "It is in use immediately; it replaces a proposal with the same name", body = Envelope<SemanticEntry>),
         CreateSemanticsErrors))]
 pub async fn create_semantics(
     State(studio): State<Studio>,
@@ -57,5 +57,5 @@ pub async fn create_semantics(
         .details(serde_json::json!({"definition": request.definition}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::created(SemanticEntry::new(row)?, "It is part of the semantic layer."))
+    Ok(Reply::created(SemanticEntry::new(row)?, "It is now part of the semantic layer."))
 }

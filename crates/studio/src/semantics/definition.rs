@@ -60,7 +60,7 @@ pub struct MetricDefinition {
     pub formula: String,
 }
 
-/// What a table or a column is, in words; in the place of the source's own comment.
+/// What a table or a column is, in words; replaces the source's own comment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DescriptionDefinition {
@@ -175,9 +175,7 @@ impl Definition {
             Self::Join(_) | Self::Description(_) => None,
         };
         match named {
-            Some((field, name)) if !name.chars().any(char::is_alphanumeric) => {
-                Err(wrong(field, "must have a word in it"))
-            }
+            Some((field, name)) if !name.chars().any(char::is_alphanumeric) => Err(wrong(field, "must contain a word")),
             _ => Ok(()),
         }
     }

@@ -73,9 +73,9 @@ pub struct ExportedSemantics {
 
 errors! { pub ExportSemanticsErrors: Unauthorized, Forbidden, EmailNotVerified, InternalError; }
 
-/// Write the confirmed semantic layer as YAML
+/// Export the confirmed semantic layer as YAML
 #[utoipa::path(get, path = "/api/v1/prompts/semantic-layer/export", tag = "prompt_studio",
-    responses((status = 200, description = "What is confirmed for everybody of the workspace, as far as one may see it", body = Envelope<ExportedSemantics>),
+    responses((status = 200, description = "What is confirmed for everyone in the workspace, as far as you may see it", body = Envelope<ExportedSemantics>),
         ExportSemanticsErrors))]
 pub async fn export_semantics(
     State(studio): State<Studio>,
@@ -112,9 +112,9 @@ pub struct ImportedSemantics {
 
 errors! { pub ImportSemanticsErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, Conflict, ValidationError, InternalError; }
 
-/// Read entries of the semantic layer from YAML: all of them, or none
+/// Import entries of the semantic layer from YAML: all of them, or none
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/import", tag = "prompt_studio", request_body = ImportRequest,
-    responses((status = 200, description = "Each takes the place of the one of its name; others stay", body = Envelope<ImportedSemantics>),
+    responses((status = 200, description = "Each replaces the one with its name; others stay", body = Envelope<ImportedSemantics>),
         ImportSemanticsErrors))]
 pub async fn import_semantics(
     State(studio): State<Studio>,
@@ -172,7 +172,7 @@ fn parse(document: &str) -> Result<Document> {
     serde_saphyr::from_str(document).map_err(|error| {
         let text = error.to_string();
         let reason: Cow<'_, str> = text.lines().next().unwrap_or_default().into();
-        Error::invalid_field("document", format!("is no YAML of this form: {reason}"))
+        Error::invalid_field("document", format!("is not YAML of this form: {reason}"))
     })
 }
 

@@ -25,9 +25,9 @@ pub struct SemanticFilter {
 
 errors! { pub ListSemanticsErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Page through what is said of the data of the workspace in which one's session stands
+/// List the semantic layer of the session's workspace
 #[utoipa::path(get, path = "/api/v1/prompts/semantic-layer", tag = "prompt_studio", params(PageQuery, SemanticFilter),
-    responses((status = 200, description = "Joins, metrics, descriptions and synonyms of tables and columns that one may see", body = Envelope<Page<SemanticEntry>>),
+    responses((status = 200, description = "Joins, metrics, descriptions and synonyms of tables and columns that you may see", body = Envelope<Page<SemanticEntry>>),
         ListSemanticsErrors))]
 pub async fn list_semantics(
     State(studio): State<Studio>,

@@ -114,7 +114,7 @@ impl TenantOwned for Entity {
 pub struct SemanticEntry {
     pub id: SemanticEntryId,
     pub workspace_id: Option<WorkspaceId>,
-    /// It is one's own alone; others do not have it.
+    /// It is only your own; others do not have it.
     pub is_own: bool,
     pub definition: Definition,
     pub status: Status,
@@ -245,7 +245,7 @@ pub(crate) async fn store(
         Some(_) => {}
         None => {
             if workspace.count(tx.conn()).await? >= MOST_ENTRIES {
-                let message = format!("A workspace has at most {MOST_ENTRIES} entries; delete one first.");
+                let message = format!("A workspace can have at most {MOST_ENTRIES} entries; delete one first.");
                 return Err(Error::new(ErrorCode::Conflict).with_message(message));
             }
         }
@@ -274,7 +274,7 @@ pub(crate) async fn store(
 }
 
 fn taken() -> Error {
-    Error::new(ErrorCode::Conflict).with_message("There is one of that name already; change it, or delete it first.")
+    Error::new(ErrorCode::Conflict).with_message("There is already one with that name; change it, or delete it first.")
 }
 
 /// Adds to the context what is confirmed where the caller asks, as far as it exists for them. What they chose for themselves

@@ -61,9 +61,9 @@ pub struct ProposedSemantics {
 
 errors! { pub ProposeErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, Conflict, DataSourceUnavailable, ValidationError; }
 
-/// Look for joins in schemas and in queries that ran, and propose them
+/// Find joins in schemas and past queries, and propose them
 #[utoipa::path(post, path = "/api/v1/prompts/semantic-layer/proposals", tag = "prompt_studio", request_body = ProposeRequest,
-    responses((status = 200, description = "They wait among the entries with the status proposed", body = Envelope<ProposedSemantics>),
+    responses((status = 200, description = "They are among the entries with the status proposed", body = Envelope<ProposedSemantics>),
         ProposeErrors))]
 pub async fn propose_semantics(
     State(studio): State<Studio>,
@@ -102,7 +102,7 @@ pub async fn propose_semantics(
         .details(serde_json::json!({"proposed": proposed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    Ok(Reply::ok(ProposedSemantics { proposed }, "What was found is proposed."))
+    Ok(Reply::ok(ProposedSemantics { proposed }, "The joins that were found are proposed."))
 }
 
 /// The SQL of questions that were answered last. Of it only joins are told, of columns that whoever looks may see.

@@ -28,7 +28,7 @@ pub struct CreateTemplateRequest {
     /// A question with `{{name}}` where values go.
     #[garde(length(chars, min = 1, max = 4000))]
     pub template_text: String,
-    /// One for each place.
+    /// One for each placeholder.
     #[garde(custom(super::parameter::few), dive)]
     pub parameters: Option<Vec<TemplateParameter>>,
     #[garde(length(chars, min = 1, max = 100))]
@@ -42,14 +42,14 @@ pub struct CreateTemplateRequest {
     pub compatible_data_source_ids: Vec<DataSourceId>,
     #[schema(default = "draft")]
     pub status: Option<Status>,
-    /// Every member of the organization sees it once it is published.
+    /// Every member of the organization can see it once it is published.
     #[schema(default = false)]
     pub is_public: Option<bool>,
 }
 
 errors! { pub CreateTemplateErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError; }
 
-/// Make a template
+/// Create a template
 #[utoipa::path(post, path = "/api/v1/prompt-templates", tag = "prompt_studio", request_body = CreateTemplateRequest,
     responses((status = 201, description = "The template", body = Envelope<PromptTemplate>), CreateTemplateErrors))]
 pub async fn create_template(

@@ -31,7 +31,7 @@ use crate::{
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"selected_data_source_ids": [1], "parameters": {"region": "EU"}}))]
 pub struct ExecuteTemplateRequest {
-    /// Must be the session's workspace where it is given.
+    /// Must be the session's workspace, if given.
     pub workspace_id: Option<WorkspaceId>,
     /// Among those that the template is for.
     #[garde(length(min = 1, max = 20))]
@@ -55,8 +55,8 @@ QueryLimitExceeded, InternalError, ConnectionError, PlannerUnavailable, QueryTim
 #[utoipa::path(post, path = "/api/v1/prompt-templates/{template_id}/execute", tag = "prompt_studio",
     request_body = ExecuteTemplateRequest,
     params(("template_id" = TemplateId, Path, description = "The template"),
-        ("prefer" = Option<String>, Header, description = "As of `/api/v1/prompts/execute`", example = "respond-async")),
-    responses((status = 200, description = "The run, finished; or, where it goes on by itself, begun", body = Envelope<Execution>),
+        ("prefer" = Option<String>, Header, description = "As for `/api/v1/prompts/execute`", example = "respond-async")),
+    responses((status = 200, description = "The run, finished; or started, if it continues in the background", body = Envelope<Execution>),
         ExecuteTemplateErrors))]
 pub async fn execute_template(
     State(studio): State<Studio>,

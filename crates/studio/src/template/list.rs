@@ -22,7 +22,7 @@ const MOST: u64 = 1000;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct TemplateFilter {
-    /// The session's organization; another answers 404.
+    /// The session's organization; any other gives 404.
     pub organization_id: Option<OrganizationId>,
     #[garde(inner(length(chars, max = 100)))]
     #[param(example = "sales")]
@@ -44,9 +44,9 @@ pub struct TemplateList {
 
 errors! { pub ListTemplatesErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError; }
 
-/// List templates: one's own, and those that are published for everybody
+/// List your own templates and those published for everyone
 #[utoipa::path(get, path = "/api/v1/prompt-templates", tag = "prompt_studio", params(PageQuery, TemplateFilter),
-    responses((status = 200, description = "By name: the page, or the first 1000 where none is asked for", body = Envelope<TemplateList>),
+    responses((status = 200, description = "By name: the page, or the first 1000 if no page is asked for", body = Envelope<TemplateList>),
         ListTemplatesErrors))]
 pub async fn list_templates(
     State(studio): State<Studio>,

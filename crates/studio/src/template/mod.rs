@@ -91,14 +91,14 @@ pub struct PromptTemplate {
     pub category: String,
     pub tags: Vec<String>,
     pub icon_url: Option<String>,
-    /// A link to an icon that lies in this server's storage, for an hour; only where one template is read, by somebody who
-    /// reaches the file.
+    /// A link to an icon in this server's storage, valid for an hour; only when a single template is read, by someone
+    /// with access to the file.
     pub icon_presigned_url: Option<String>,
     pub status: Status,
     pub compatible_data_source_ids: Vec<DataSourceId>,
     /// Whether it came with the server. None does yet.
     pub is_system_template: bool,
-    /// Every member of the organization sees it once it is published.
+    /// Every member of the organization can see it once it is published.
     pub is_public: bool,
     /// How often it was run.
     pub usage_count: i64,

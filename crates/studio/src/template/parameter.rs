@@ -34,7 +34,7 @@ pub struct TemplateParameter {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub required: bool,
-    /// Put in where nothing is given.
+    /// Used if nothing is given.
     #[schema(value_type = Option<Object>)]
     pub default: Option<Value>,
     #[garde(inner(length(chars, max = 500)))]
@@ -91,9 +91,9 @@ impl ParameterType {
             (Self::Boolean, _) => Err("must be true or false".to_owned()),
             (Self::Date, Value::String(text)) => match text.parse::<NaiveDate>() {
                 Ok(date) => Ok(date.to_string()),
-                Err(_) => Err("must be a date as 2025-03-01".to_owned()),
+                Err(_) => Err("must be a date such as 2025-03-01".to_owned()),
             },
-            (Self::Date, _) => Err("must be a date as 2025-03-01".to_owned()),
+            (Self::Date, _) => Err("must be a date such as 2025-03-01".to_owned()),
         }
     }
 }
@@ -106,10 +106,10 @@ pub(super) fn check(text: &str, parameters: &[TemplateParameter]) -> Result<()> 
     for (index, parameter) in parameters.iter().enumerate() {
         let at = |field: &str| format!("parameters[{index}].{field}");
         if !names.insert(parameter.name.as_str()) {
-            faults.push(FieldError::new(at("name"), "is there twice".to_owned()));
+            faults.push(FieldError::new(at("name"), "appears twice".to_owned()));
         }
         if !places.contains(parameter.name.as_str()) {
-            faults.push(FieldError::new(at("name"), "has no place in template_text".to_owned()));
+            faults.push(FieldError::new(at("name"), "has no placeholder in template_text".to_owned()));
         }
         if let Some(Err(reason)) = parameter.default.as_ref().map(|default| parameter.kind.words(default)) {
             faults.push(FieldError::new(at("default"), reason));
@@ -118,16 +118,19 @@ pub(super) fn check(text: &str, parameters: &[TemplateParameter]) -> Result<()> 
     for place in places.difference(&names) {
         faults.push(FieldError::new(
             "template_text",
-            format!("has the place {{{{{place}}}}}, and no parameter of that name"),
+            format!("has the placeholder {{{{{place}}}}}, but there is no parameter with that name"),
         ));
     }
     if PLACE.replace_all(text, "").contains("{{") {
-        faults.push(FieldError::new("template_text", "has {{ that begins no place: one is {{name}}".to_owned()));
+        faults.push(FieldError::new(
+            "template_text",
+            "has a {{ that does not begin a placeholder; one looks like {{name}}".to_owned(),
+        ));
     }
     if PLACE.find_iter(text).any(|place| is_quoted(text, place.start(), place.end())) {
         faults.push(FieldError::new(
             "template_text",
-            "has quotes next to a place: a text is put in with quotes of its own".to_owned(),
+            "has quotes next to a placeholder: texts are put in with quotes of their own".to_owned(),
         ));
     }
     match faults.is_empty() {
@@ -149,7 +152,7 @@ pub(super) fn fill(text: &str, parameters: &[TemplateParameter], given: &Map<Str
     let mut faults = Vec::new();
     let mut words = Map::new();
     for name in given.keys().filter(|name| !parameters.iter().any(|parameter| parameter.name == **name)) {
-        faults.push(FieldError::new(format!("parameters.{name}"), "is no parameter of the template".to_owned()));
+        faults.push(FieldError::new(format!("parameters.{name}"), "is not a parameter of the template".to_owned()));
     }
     for parameter in parameters {
         let at = format!("parameters.{}", parameter.name);

@@ -24,7 +24,7 @@ use crate::{Studio, execution::ask::distinct, prompt::read};
 pub struct UpdateTemplateRequest {
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub name: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, max = 500))))]
     #[schema(value_type = Option<String>)]
@@ -37,7 +37,7 @@ pub struct UpdateTemplateRequest {
     pub category: Option<String>,
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(inner(inner(length(chars, min = 1, max = 512))))]
     #[schema(value_type = Option<String>)]

@@ -23,7 +23,7 @@ async fn find(studio: &Studio, caller: &Caller, id: VerifiedPairId) -> Result<(T
 /// Confirm that SQL answers a question
 #[utoipa::path(post, path = "/api/v1/prompts/verified-pairs/{verified_pair_id}/verify", tag = "prompt_studio",
     params(("verified_pair_id" = VerifiedPairId, Path, description = "The pair")),
-    responses((status = 200, description = "From now on the question is answered so", body = Envelope<VerifiedPair>), DecideErrors))]
+    responses((status = 200, description = "From now on, the question is answered this way", body = Envelope<VerifiedPair>), DecideErrors))]
 pub async fn verify_pair(
     State(studio): State<Studio>,
     SignedIn(caller): SignedIn,
@@ -48,7 +48,7 @@ pub async fn verify_pair(
     Ok(Reply::ok(pair, "The pair is verified."))
 }
 
-/// Delete a pair: the question is planned again
+/// Delete a confirmed question, so that it is planned again
 #[utoipa::path(delete, path = "/api/v1/prompts/verified-pairs/{verified_pair_id}", tag = "prompt_studio",
     params(("verified_pair_id" = VerifiedPairId, Path, description = "The pair")),
     responses((status = 204, description = "It is deleted"), DecideErrors))]

@@ -23,9 +23,9 @@ pub struct PairFilter {
 
 errors! { pub ListPairsErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
-/// Page through questions with confirmed SQL, and those that wait to be confirmed
+/// List questions with confirmed SQL, and those waiting to be confirmed
 #[utoipa::path(get, path = "/api/v1/prompts/verified-pairs", tag = "prompt_studio", params(PageQuery, PairFilter),
-    responses((status = 200, description = "The newest first; for those who hold prompt.write, over sources that they may query. Literals, and the question of SQL that has some, are told to those alone who see all of what the SQL reads, and to whoever found it", body = Envelope<Page<VerifiedPair>>),
+    responses((status = 200, description = "The newest first; for those with prompt.write, over sources that they may query. Literals, and the question of SQL that has some, are only shown to those who see everything that the SQL reads, and to the person who found it", body = Envelope<Page<VerifiedPair>>),
         ListPairsErrors))]
 pub async fn list_verified_pairs(
     State(studio): State<Studio>,

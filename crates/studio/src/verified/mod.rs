@@ -48,7 +48,7 @@ const MOST_EXAMPLES: usize = 3;
 /// Of the words of both questions, so many are in both.
 const ALIKE: f64 = 0.4;
 
-/// Whether somebody confirmed it.
+/// Whether someone confirmed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -96,11 +96,11 @@ impl TenantOwned for Entity {
 pub struct VerifiedPair {
     pub id: VerifiedPairId,
     pub workspace_id: Option<WorkspaceId>,
-    /// Null where literals of the SQL are not told: whoever asked may have named the same values.
+    /// Null if literals of the SQL are hidden: the question may contain the same values.
     #[schema(examples("How many orders per region?"))]
     pub question: Option<String>,
-    /// `?` stands for each literal where one sees a part only of what it reads, and for all of it where it names what
-    /// does not exist for one; unless it is of one's own run.
+    /// `?` replaces each literal if you see only part of what it reads, and all of it if it names something that does not
+    /// exist for you; unless it comes from your own run.
     #[schema(examples("SELECT region, count(*) FROM orders.files.orders GROUP BY region"))]
     pub query_text: String,
     pub data_source_ids: Vec<DataSourceId>,

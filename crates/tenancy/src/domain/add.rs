@@ -19,17 +19,17 @@ use crate::{Tenancy, organization};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"domain": "acme.example"}))]
 pub struct AddDomainRequest {
-    /// A domain of one's own; sub-domains are domains of their own.
+    /// A domain of your own; each subdomain counts as a separate domain.
     #[garde(skip)]
     pub domain: String,
 }
 
 errors! { pub AddErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, PlanLimitReached, OrgNotFound, DomainExists, ValidationError; }
 
-/// Claim a mail domain for an organization
+/// Add a mail domain to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains", tag = "organizations", request_body = AddDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 201, description = "Claimed; publish `record`, then verify", body = Envelope<DomainAnswer>), AddErrors))]
+    responses((status = 201, description = "Added; publish `record`, then verify", body = Envelope<DomainAnswer>), AddErrors))]
 pub async fn add(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -49,7 +49,7 @@ pub async fn add(
     organization::lock(&tx, tenant).await?;
     let row = claim(&tx, tenant, domain, platform.clock.now()).await?;
     if count(&tx, tenant).await? > MOST {
-        let message = format!("An organization has at most {MOST} domains.");
+        let message = format!("An organization can have at most {MOST} domains.");
         return Err(Error::new(ErrorCode::PlanLimitReached).with_message(message));
     }
     let record = AuditRecord::new(Some(org_id), origin.actor(caller.user_id), "domain.add")
@@ -57,6 +57,6 @@ pub async fn add(
         .details(json!({"domain": row.domain}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is claimed; publish the record and verify it.";
+    let message = "The domain was added; publish its record, then verify it.";
     Ok(Reply::created(DomainAnswer { domain: row.into(), message }, message))
 }

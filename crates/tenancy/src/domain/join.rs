@@ -73,13 +73,14 @@ pub(crate) async fn join(
     };
     let mut records = new.add(tx, by, platform.clock.now()).await?;
     let domain = of_address(email);
-    let mail = MailTemplate::new(format!("You are a member of {}", found.name))
+    let mail = MailTemplate::new(format!("You are now a member of {}", found.name))
         .paragraph(format!(
-            "You have proved the address {email}, and {} takes in people of its domain: you belong to it now, as {}.",
+            "You have verified the address {email}, and {} accepts people from its domain: you are now a member, as \
+             {}.",
             found.name, role.name
         ))
         .paragraph("If you do not want that, sign in and leave the organization.")
-        .footer("Your account and your other organizations are as they were.");
+        .footer("Your account and your other organizations have not changed.");
     mail::send(platform, tx, mail.into_mail("tenancy.joined", &user.email.email)).await?;
     let record = AuditRecord::new(Some(organization), by.clone(), "member.join")
         .target("user", user.id().0)

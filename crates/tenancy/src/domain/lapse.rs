@@ -112,7 +112,7 @@ async fn check(platform: &Platform, seen: Model) -> Result<()> {
     changed.mail_proof_until = Set(mail_proof_until);
     let row = changed.update(tx.conn()).await?;
     if published.is_ok() && is_over {
-        let why = format!("The DNS record that proves {} was missing for {GRACE_DAYS} days.", row.domain);
+        let why = format!("The DNS record that verifies {} was missing for {GRACE_DAYS} days.", row.domain);
         tell_owners(platform, &tx, tenant, &row, &why).await?;
         lapse(&tx, row, "the record is missing", &platform.clock).await?;
     }
@@ -168,13 +168,13 @@ pub(super) async fn tell_owners(
     for owner in owners.iter().filter(|owner| mail::check_recipient(&owner.email).is_ok()) {
         let mail = MailTemplate::new(format!("{} is no longer verified", row.domain))
             .paragraph(format!(
-                "{why} The domain counts as verified no more, and nobody joins your organization by it."
+                "{why} The domain no longer counts as verified, and nobody can join your organization through it."
             ))
             .paragraph(format!(
                 "Publish the TXT record {} with the value {}, and verify the domain again.",
                 record.name, record.value
             ))
-            .footer("You get this mail because you own the organization.");
+            .footer("You are receiving this e-mail because you are an owner of the organization.");
         mail::send(platform, tx, mail.into_mail("tenancy.domain_lapsed", &owner.email)).await?;
     }
     Ok(())

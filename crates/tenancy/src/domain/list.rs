@@ -27,7 +27,7 @@ errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifie
 /// List the mail domains of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/domains", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit),
-    responses((status = 200, description = "By name, each with the record that proves it", body = Envelope<Domains>), ListErrors))]
+    responses((status = 200, description = "By name, each with the record that verifies it", body = Envelope<Domains>), ListErrors))]
 pub async fn list(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -35,8 +35,8 @@ const CODE_LIFETIME: chrono::Duration = chrono::Duration::hours(24);
 /// Mails to the mailboxes of one domain, whoever claims it.
 const MAILS: Rule = Rule::new("domain_mails", 5, Duration::from_secs(24 * 3600));
 
-/// The mailboxes of whoever runs a domain (the constructed addresses of the CA/Browser Forum's Baseline Requirements,
-/// section 3.2.2.4.4): no mail provider gives them to anybody else.
+/// The mailboxes of a domain's administrators (the constructed addresses of the CA/Browser Forum's Baseline
+/// Requirements, section 3.2.2.4.4): no mail provider gives them to anyone else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = DomainMailbox)]
@@ -70,7 +70,7 @@ pub struct MailDomainRequest {
     pub mailbox: Mailbox,
 }
 
-/// Where the code went.
+/// Where the code was sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DomainMailed {
     #[schema(examples("postmaster@acme.example"))]
@@ -95,11 +95,11 @@ errors! {
     pub MailedErrors: InvalidRequest, InvalidCode, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainTaken, ValidationError, RateLimited;
 }
 
-/// Mail a code that proves a mail domain to whoever runs it
+/// Send a code to a mail domain's administrator
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail", tag = "organizations", request_body = MailDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "On its way; a code of before is good no more", body = Envelope<DomainMailed>), MailErrors))]
+    responses((status = 200, description = "On its way; earlier codes no longer work", body = Envelope<DomainMailed>), MailErrors))]
 pub async fn mail_domain_code(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -136,23 +136,23 @@ pub async fn mail_domain_code(
 }
 
 fn letter(domain: &str, organization: &str, by: &str, code: &Token) -> MailTemplate {
-    MailTemplate::new(format!("A code to prove {domain}"))
+    MailTemplate::new(format!("Your code to verify {domain}"))
         .paragraph(format!(
-            "{by} says that {domain} belongs to the organization {organization}. Whoever enters this code there proves it: the \
-             organization decides from then on how people with addresses of the domain sign in."
+            "{by} says that {domain} belongs to the organization {organization}. Whoever enters this code there \
+             confirms it: from then on, the organization decides how people with addresses in the domain sign in."
         ))
         .paragraph(format!("The code is {}", code.expose()))
         .footer(format!(
-            "If you do not know {by}, give the code to nobody: without it nothing happens. You get this mail because you run \
-             {domain}."
+            "If you do not know {by}, do not give the code to anyone: nothing happens without it. You are receiving \
+             this e-mail because you administer {domain}."
         ))
 }
 
-/// Prove a mail domain by the code that was mailed to whoever runs it
+/// Verify a mail domain with the code sent to its administrator
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/mail/verify", tag = "organizations", request_body = VerifyDomainByMailRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "Proved for a year, unless another organization publishes its record", body = Envelope<DomainAnswer>), MailedErrors))]
+    responses((status = 200, description = "Verified for a year, unless another organization publishes its record", body = Envelope<DomainAnswer>), MailedErrors))]
 pub async fn verify_domain_by_mail(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -73,7 +73,7 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(update::update, remove::remove))
 }
 
-/// How far the proof is.
+/// The state of the verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -147,15 +147,15 @@ pub struct Domain {
     #[schema(examples("acme.example"))]
     pub domain: String,
     pub status: Status,
-    /// Whether people who prove an address of the domain become members by that.
+    /// Whether people who verify an address in the domain become members.
     #[schema(examples(false))]
     pub auto_join: bool,
     pub verified_at: Option<DateTime<Utc>>,
-    /// When the record was last looked for.
+    /// When the record was last checked.
     pub checked_at: Option<DateTime<Utc>>,
-    /// Since when it is found missing; after seven days the proof lapses.
+    /// Since when the record has been missing; after seven days the verification lapses.
     pub missing_since: Option<DateTime<Utc>>,
-    /// Until when a code that was mailed to the domain stands in for the record, where one does.
+    /// Until when a code sent to the domain by e-mail replaces the record, if one does.
     pub mail_proof_until: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub record: TxtRecord,
@@ -229,12 +229,12 @@ fn refusal(domain: &str) -> Option<&'static str> {
     }
     // `co.uk`, `github.io`: what stands below belongs to others.
     if psl::domain_str(domain).is_none() {
-        return Some("is a public suffix, below which everybody can have a name");
+        return Some("is a public suffix, under which anyone can register a name");
     }
     MAIL_PROVIDERS
         .split(' ')
         .any(|provider| provider == domain)
-        .then_some("belongs to a mail provider, whose addresses everybody can have")
+        .then_some("belongs to an e-mail provider that gives addresses to anyone")
 }
 
 /// The organization's domain; `DOMAIN_NOT_FOUND` for every other.

@@ -24,11 +24,11 @@ pub struct RemovedDomain {
 
 errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound; }
 
-/// Give up a mail domain of an organization
+/// Remove a mail domain from an organization
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "Given up; claimed again it has another record", body = Envelope<RemovedDomain>), RemoveErrors))]
+    responses((status = 200, description = "Removed; if it is added again, it has a different record", body = Envelope<RemovedDomain>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -47,6 +47,6 @@ pub async fn remove(
         .details(json!({"domain": row.domain, "status": row.status}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is given up.";
+    let message = "The domain was removed.";
     Ok(Reply::ok(RemovedDomain { domain_id, message }, message))
 }

@@ -23,18 +23,18 @@ use crate::{Tenancy, organization, role::rules::Deed};
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"auto_join": true}))]
 pub struct UpdateDomainRequest {
-    /// Whether people who prove an address of the domain become members, with the organization's default role, of which
-    /// one must hold everything oneself. Of a verified domain alone.
+    /// Whether people who verify an address in the domain become members, with the organization's default role; you
+    /// need all of that role's permissions yourself. Only for a verified domain.
     pub auto_join: bool,
 }
 
 errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainNotVerified, ValidationError; }
 
-/// Let people of a verified domain join by themselves, or not
+/// Set whether people with an address in a verified domain can join on their own
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/domains/{domain_id}", tag = "organizations", request_body = UpdateDomainRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "As it is now; it holds for addresses that are proved from now on", body = Envelope<DomainAnswer>), UpdateErrors))]
+    responses((status = 200, description = "As it is now; it applies to addresses verified from now on", body = Envelope<DomainAnswer>), UpdateErrors))]
 pub async fn update(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -57,7 +57,7 @@ pub async fn update(
         Deed::Welcome(&role.permissions()).allow(&caller)?;
     }
     if row.auto_join == request.auto_join {
-        let message = "The domain is as it was.";
+        let message = "Nothing had to be changed.";
         return Ok(Reply::ok(DomainAnswer { domain: row.into(), message }, message));
     }
     let mut row = row.into_active_model();
@@ -68,6 +68,6 @@ pub async fn update(
         .details(json!({"domain": row.domain, "auto_join": row.auto_join}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The domain is changed.";
+    let message = "The domain was changed.";
     Ok(Reply::ok(DomainAnswer { domain: row.into(), message }, message))
 }

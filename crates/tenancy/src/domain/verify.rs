@@ -48,11 +48,11 @@ impl Evidence {
 
 errors! { pub VerifyErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, DomainNotFound, DomainTaken, DomainProofMissing, RateLimited, ServiceUnavailable; }
 
-/// Prove a mail domain by its DNS record
+/// Verify a mail domain by its DNS record
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/domains/{domain_id}/verify", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("domain_id" = DomainId, Path, description = "The domain")),
-    responses((status = 200, description = "The record is there; a repeat looks again", body = Envelope<DomainAnswer>), VerifyErrors))]
+    responses((status = 200, description = "The record was found; repeating the request checks again", body = Envelope<DomainAnswer>), VerifyErrors))]
 pub async fn verify(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -65,7 +65,7 @@ pub async fn verify(
     platform.limits.check(&VERIFICATIONS, &org_id.to_string())?;
     let is_published = claim.is_published(&platform.outbound).await.map_err(|error| {
         Error::new(ErrorCode::ServiceUnavailable)
-            .with_message("The name servers of the domain gave no answer; try again shortly.")
+            .with_message("The domain's name servers did not answer; try again shortly.")
             .with_source(error)
     })?;
     // Before anything is said of who else has it: that is for who has proved it.
@@ -147,7 +147,8 @@ async fn make_way(platform: &Platform, tx: &Transaction, claim: &Model, evidence
         return Ok(());
     }
     let why = format!(
-        "Another organization has published the DNS record that proves {}, which counts for more than a mail.",
+        "Another organization has published the DNS record that verifies {}, which counts for more than a code by \
+         e-mail.",
         held.domain
     );
     lapse::tell_owners(platform, tx, Tenant::on_behalf_of(held.organization_id), &held, &why).await?;

@@ -44,8 +44,8 @@ errors! { pub AcceptErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 
 /// Accept an invitation
 #[utoipa::path(post, path = "/api/v1/invitations/{invitation_token}/accept", tag = "invitations",
-    params(("invitation_token" = String, Path, description = "The token from the mail")),
-    responses((status = 200, description = "A member now; a repeat answers the same", body = Envelope<AcceptedInvitation>), AcceptErrors))]
+    params(("invitation_token" = String, Path, description = "The token from the e-mail")),
+    responses((status = 200, description = "Now a member; repeating the request gives the same answer", body = Envelope<AcceptedInvitation>), AcceptErrors))]
 pub async fn accept(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -172,6 +172,6 @@ fn answer(found: &Named) -> Result<Reply<AcceptedInvitation>> {
     let (Some(role), Some(workspace)) = (found.role(), found.workspace()) else {
         return Err(ErrorCode::InvitationStale.into());
     };
-    let message = "You are a member now.";
+    let message = "You are now a member.";
     Ok(Reply::ok(AcceptedInvitation { organization: found.organization(), workspace, role, message }, message))
 }

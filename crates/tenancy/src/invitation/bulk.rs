@@ -103,11 +103,12 @@ errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden,
 /// Invite several people to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite/bulk", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    request_body(description = "Up to 100 people. A CSV has a header: `email`; `workspace`, an id or a slug, the default \
-        workspace where it is empty; `role`, an id or a name, the workspace's default role where it is empty.",
+    request_body(description = "Up to 100 people. A CSV has a header: `email`; `workspace`, an id or a slug, the \
+                                default workspace if empty; `role`, an id or a name, the workspace's default role if \
+                                empty.",
         content((BulkInviteRequest = "application/json"),
             (String = "text/csv", example = "email,workspace,role\nada@acme.example,research,Developer\n"))),
-    responses((status = 200, description = "What became of each", body = Envelope<BulkInvited>), BulkErrors))]
+    responses((status = 200, description = "The result for each", body = Envelope<BulkInvited>), BulkErrors))]
 pub async fn invite_all(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -148,7 +149,7 @@ pub async fn invite_all(
         .collect();
     let invited_count = results.iter().filter(|result| result.status == InvitationOutcome::Invited).count();
     let failed_count = results.len() - invited_count;
-    let message = "Each invitation was judged for itself.";
+    let message = "Each invitation was processed; see the results.";
     Ok(Reply::ok(BulkInvited { results, invited_count, failed_count, message }, message))
 }
 
@@ -236,7 +237,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Row>> {
     let rows: Vec<Row> = rows.into_iter().map(row).collect();
     match rows.len() {
         1..=MOST => Ok(rows),
-        _ => Err(Error::invalid_field("invitations", "must be 1 to 100 rows")),
+        _ => Err(Error::invalid_field("invitations", "must have 1 to 100 rows")),
     }
 }
 

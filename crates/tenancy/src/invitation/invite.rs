@@ -51,10 +51,10 @@ const INVITATIONS: Rule = Rule::new("invitations", 100, Duration::from_secs(3600
 pub struct InviteRequest {
     #[garde(skip)]
     pub email: String,
-    /// Where the role counts. In the default workspace it counts in the whole organization.
+    /// Where the role applies. In the default workspace, it applies to the whole organization.
     #[garde(skip)]
     pub workspace_id: WorkspaceId,
-    /// With no more than one's own permissions; the workspace's default role, if absent.
+    /// With no more than your own permissions; the workspace's default role, if absent.
     #[garde(skip)]
     pub role_id: Option<RoleId>,
     /// Goes into the mail, as plain text.
@@ -72,7 +72,7 @@ pub struct Invited {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SentInvitation {
     pub id: InvitationId,
-    /// Always null: whoever has it could accept in place of the invited person, so it goes by mail alone.
+    /// Always null: anyone who has it could accept instead of the invited person, so it is only sent by e-mail.
     pub token: Option<String>,
     #[schema(examples("ada@acme.example"))]
     pub email: String,
@@ -84,7 +84,7 @@ errors! { pub InviteErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 /// Invite a person to an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/members/invite", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = InviteRequest,
-    responses((status = 201, description = "Invited, by mail", body = Envelope<Invited>), InviteErrors))]
+    responses((status = 201, description = "Invited, by e-mail", body = Envelope<Invited>), InviteErrors))]
 pub async fn invite(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -65,7 +65,7 @@ pub async fn list_of_organization(
 
 /// List the invitations that the caller may see
 #[utoipa::path(get, path = "/api/v1/invitations", tag = "invitations", params(SkipLimit, OfAll),
-    responses((status = 200, description = "Those of the organizations in which the caller may invite, the newest first", body = Envelope<Invitations>), OfAllErrors))]
+    responses((status = 200, description = "Those of the organizations where the caller may invite, the newest first", body = Envelope<Invitations>), OfAllErrors))]
 pub async fn list(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -20,19 +20,19 @@ impl Letter<'_> {
         let Self { inviter, organization, role } = self;
         let link = format!("{}/invitation?token={}", platform.public_url, token.expose());
         let end = invitation.expires_at.format("%d %B %Y");
-        let mut template = MailTemplate::new("You are invited to an organization")
+        let mut template = MailTemplate::new("You are invited to join an organization")
             .paragraph(format!("{inviter} invites you to join {organization} on RiverGen as {role}."));
         if let Some(message) = &invitation.message {
-            template = template.paragraph(format!("They write: “{message}”"));
+            template = template.paragraph(format!("They wrote: “{message}”"));
         }
         let template = template
             .paragraph(format!(
-                "The invitation is for {}: sign in with this address, or sign up with it, and accept. It works until {end}, \
-                 once.",
+                "The invitation is for {}: sign in or sign up with this address, and accept. It can be used once, \
+                 until {end}.",
                 invitation.email
             ))
-            .action("See the invitation", link)
-            .footer("If you do not know who this is from, ignore this mail: without you nothing happens.");
+            .action("View invitation", link)
+            .footer("If you do not know who this is from, ignore this e-mail: nothing happens unless you accept.");
         template.into_mail("tenancy.invitation", &invitation.email)
     }
 }

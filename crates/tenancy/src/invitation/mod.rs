@@ -74,7 +74,7 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(accept::accept))
 }
 
-/// Where an invitation stands.
+/// The state of an invitation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -238,7 +238,7 @@ pub struct WorkspaceRef {
     pub name: String,
 }
 
-/// An invitation as those who may invite see it. Its token is never shown.
+/// An invitation, as seen by those who may invite. Its token is never shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,
@@ -356,7 +356,7 @@ fn pending_of(tenant: Tenant, addresses: Expr) -> Select<Entity> {
 
 fn not_vouched_for() -> Error {
     Error::new(ErrorCode::InvitationStale)
-        .with_message("Whoever invited you cannot let you in any more; ask for a new invitation.")
+        .with_message("The person who invited you may no longer do so; ask for a new invitation.")
 }
 
 /// Whether the address is one of the person's, and proved.

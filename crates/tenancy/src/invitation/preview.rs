@@ -33,7 +33,7 @@ pub struct PreviewAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InvitationPreview {
     pub id: InvitationId,
-    /// In full only for somebody who is signed in with it.
+    /// In full only for someone who is signed in with it.
     #[schema(examples("a•••@acme.example"))]
     pub email: String,
     pub organization: OrganizationRef,
@@ -49,8 +49,8 @@ errors! { pub PreviewErrors: Unauthorized, TokenExpired, InvitationNotFound, Inv
 
 /// Preview an invitation from its link
 #[utoipa::path(get, path = "/api/v1/invitations/{invitation}", tag = "invitations", security((), ("bearer" = [])),
-    params(("invitation" = String, Path, description = "The token from the mail")),
-    responses((status = 200, description = "What one is invited to", body = Envelope<PreviewAnswer>), PreviewErrors))]
+    params(("invitation" = String, Path, description = "The token from the e-mail")),
+    responses((status = 200, description = "What the invitation is for", body = Envelope<PreviewAnswer>), PreviewErrors))]
 pub async fn preview(
     State(tenancy): State<Tenancy>,
     MaybeSignedIn(caller): MaybeSignedIn,

@@ -35,12 +35,12 @@ pub struct ResentInvitation {
 
 errors! { pub ResendErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, OrgNotFound, InvitationNotFound, InvitationNotPending, InvitationExists, InvitationStale, ValidationError, RateLimited; }
 
-/// Send an invitation again
+/// Resend an invitation
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/invitations/{invitation_id}/resend", tag = "organizations",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
         ("invitation_id" = InvitationId, Path, description = "One that is pending or expired")),
-    responses((status = 200, description = "Sent with a new link; the former one is dead", body = Envelope<ResentInvitation>), ResendErrors))]
+    responses((status = 200, description = "Sent with a new link; the previous one no longer works", body = Envelope<ResentInvitation>), ResendErrors))]
 pub async fn resend(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

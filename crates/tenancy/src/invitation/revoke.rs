@@ -25,7 +25,7 @@ errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 /// Cancel a pending invitation
 #[utoipa::path(delete, path = "/api/v1/invitations/{invitation}", tag = "invitations",
     params(("invitation" = InvitationId, Path, description = "Its id, from the list of invitations")),
-    responses((status = 200, description = "Withdrawn; the record stays", body = Envelope<RevokedInvitation>), RevokeErrors))]
+    responses((status = 200, description = "Revoked; its record stays", body = Envelope<RevokedInvitation>), RevokeErrors))]
 pub async fn revoke(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -58,6 +58,6 @@ pub async fn revoke(
         AuditRecord::new(Some(tenant.organization_id()), actor, "invitation.revoke").target("invitation", id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The invitation is withdrawn.";
+    let message = "The invitation was withdrawn.";
     Ok(Reply::ok(RevokedInvitation { invitation_id: id, message }, message))
 }

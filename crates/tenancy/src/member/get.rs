@@ -20,7 +20,7 @@ errors! { pub GetErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/members/{user_id}", tag = "organizations",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
-        ("user_id" = UserId, Path, description = "The member; everybody may read themselves")),
+        ("user_id" = UserId, Path, description = "The member; everyone may read themselves")),
     responses((status = 200, description = "With roles and workspaces", body = Envelope<MemberAnswer>), GetErrors))]
 pub async fn get(
     State(tenancy): State<Tenancy>,

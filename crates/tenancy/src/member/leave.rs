@@ -28,7 +28,7 @@ errors! { pub LeaveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerifi
 /// Leave an organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/leave", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "A member no more; what was made there stays", body = Envelope<LeftOrganization>), LeaveErrors))]
+    responses((status = 200, description = "No longer a member; what they created there stays", body = Envelope<LeftOrganization>), LeaveErrors))]
 pub async fn leave(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

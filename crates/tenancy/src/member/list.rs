@@ -23,7 +23,7 @@ use crate::Tenancy;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Filter {
-    /// Beginnings of words of the name or the address.
+    /// Beginnings of words in the name or the address.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
     /// Who holds this role, in the whole organization or in a workspace.

@@ -55,7 +55,7 @@ pub(crate) fn operations() -> OpenApiRouter<Tenancy> {
         .routes(routes!(leave::leave))
 }
 
-/// Whether a membership counts.
+/// Whether a membership is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -71,7 +71,7 @@ pub enum Status {
     Deactivated,
 }
 
-/// How somebody came into an organization.
+/// How someone joined an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize, ToSchema)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +161,7 @@ pub(crate) async fn hold_active(tx: &Transaction, tenant: Tenant, user_id: UserI
 
 /// Nobody is given anything new while they are locked out.
 pub(crate) fn suspended() -> Error {
-    Error::new(ErrorCode::Conflict).with_message("The member is suspended; let them in again first.")
+    Error::new(ErrorCode::Conflict).with_message("The member is suspended; reactivate them first.")
 }
 
 /// What makes somebody a member.
@@ -324,7 +324,7 @@ pub fn refuse_above(caller: &Caller, target: &Standing, now: DateTime<Utc>) -> R
     let held = &caller.membership()?.permissions;
     let mut above = target.roles.iter().filter(|role| role.is_live(now) && role.assignment.workspace_id.is_none());
     match above.any(|role| !role.permissions.is_subset(held)) {
-        true => Err(Error::new(ErrorCode::Forbidden).with_message("The member holds more than you do.")),
+        true => Err(Error::new(ErrorCode::Forbidden).with_message("The member has more permissions than you do.")),
         false => Ok(()),
     }
 }
@@ -339,8 +339,8 @@ pub async fn require_owner(tx: &Transaction, tenant: Tenant, changed: UserId) ->
     match keeps_a_way_in(tx, tenant, changed, None).await? {
         true => Ok(()),
         false => Err(Error::new(ErrorCode::LastOwner).with_message(
-            "This is the last owner who is exempt from single sign-on, which the organization requires, and can sign in with a \
-             password or a passkey; exempt another first.",
+            "This is the last owner who is exempt from the required single sign-on and can sign in with a password or \
+             a passkey; exempt another one first.",
         )),
     }
 }
@@ -512,7 +512,7 @@ pub async fn administer_status(
 ) -> Result<bool> {
     if status == Status::Active && member.scim_active == Some(false) {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("The identity provider has deactivated this member; let them in again there."));
+            .with_message("The identity provider has deactivated this member; reactivate them there."));
     }
     set_status(tx, tenant, member, status, EndReason::RevokedByAdministrator, now).await
 }

@@ -22,8 +22,8 @@ use crate::{Tenancy, organization, standing::Standing};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Removal {
-    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
-    /// with the organization as they are.
+    /// The active member who takes over the removed member's data sources, questions, policies and files; without one,
+    /// they stay with the organization as they are.
     pub transfer_to: Option<UserId>,
 }
 
@@ -40,8 +40,8 @@ errors! { pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerif
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/members/{user_id}", tag = "organizations",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
-        ("user_id" = UserId, Path, description = "The member; not oneself"), Removal),
-    responses((status = 200, description = "Out; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
+        ("user_id" = UserId, Path, description = "The member; not yourself"), Removal),
+    responses((status = 200, description = "Removed; the account and its other organizations stay", body = Envelope<RemovedMember>), RemoveErrors))]
 pub async fn remove(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -70,7 +70,7 @@ pub async fn remove(
         .details(serde_json::json!({"transfer_to": removal.transfer_to}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The member is removed.";
+    let message = "The member was removed.";
     Ok(Reply::ok(RemovedMember { removed: true, message }, message))
 }
 

@@ -97,7 +97,7 @@ pub async fn update(
         audit::record(&tx, &platform.clock, record).await?;
     }
     tx.commit().await?;
-    let message = "The member is changed.";
+    let message = "The member was changed.";
     Ok(Reply::ok(MemberAnswer { member: get::one(&tenancy, &caller, user_id).await?, message }, message))
 }
 

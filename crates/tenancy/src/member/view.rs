@@ -20,7 +20,7 @@ use crate::{
     workspace,
 };
 
-/// Somebody who belongs to the organization.
+/// Someone who belongs to the organization.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Member {
     pub user_id: UserId,
@@ -29,14 +29,14 @@ pub struct Member {
     #[schema(examples("Ada"))]
     pub display_name: Option<String>,
     pub status: Status,
-    /// The strongest role in the whole organization; null for a member who holds roles in workspaces alone.
+    /// The strongest role in the whole organization; null for a member who only has roles in workspaces.
     pub role: Option<RoleRef>,
     /// Those in which the member holds a role of their own, each with the strongest one.
     pub workspaces: Vec<WorkspaceMembershipRef>,
     pub joined_at: DateTime<Utc>,
-    /// To this organization. Shown to who may give roles.
+    /// To this organization. Shown to those who may assign roles.
     pub last_login_at: Option<DateTime<Utc>>,
-    /// Whether a second factor or a passkey is set up. Shown to who may give roles.
+    /// Whether a second factor or a passkey is set up. Shown to those who may assign roles.
     pub mfa_enabled: Option<bool>,
     /// Whether an identity provider manages the member.
     pub managed_by_scim: bool,

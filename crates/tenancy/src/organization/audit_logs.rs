@@ -37,7 +37,7 @@ use crate::Tenancy;
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct AuditQuery {
-    /// `next_cursor` of the page before. An export has no pages.
+    /// `next_cursor` of the previous page. An export has no pages.
     pub cursor: Option<String>,
     #[garde(inner(range(min = 1, max = 500)))]
     #[param(minimum = 1, maximum = 500, default = 100)]
@@ -71,7 +71,7 @@ impl AuditQuery {
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct Happened {
-    /// An action (`policy.create`), or the beginning of several with its dot (`policy.`).
+    /// An action (`policy.create`), or the common beginning of several with its dot (`policy.`).
     #[garde(inner(length(max = 100)))]
     pub action: Option<String>,
     /// Inclusive.
@@ -239,7 +239,7 @@ pub struct AuditEntries {
     /// For the next page; `null` on the last one.
     #[schema(examples("1041"))]
     pub next_cursor: Option<String>,
-    /// All that the records of an organization can be about: what `target_type` takes.
+    /// Everything that an organization's records can be about: the values of `target_type`.
     pub target_types: Vec<TargetKind>,
     pub message: &'static str,
 }
@@ -250,8 +250,7 @@ errors! { pub AuditErrors: Unauthorized, Forbidden, EmailNotVerified, OrgNotFoun
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/audit-logs", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), AuditQuery, Happened),
     responses(
-        (status = 200, description = "The newest first; that somebody read them is recorded too. As `application/x-ndjson` an \
-            export that can be verified: all records, the oldest first, a line for each", content(
+        (status = 200, description = "The newest first; reading them is recorded too. As `application/x-ndjson`, an export that can be verified: all records, the oldest first, one per line", content(
             (Envelope<AuditEntries> = "application/json"), (String = "application/x-ndjson"))),
         AuditErrors))]
 pub async fn list_audit_logs(
@@ -281,7 +280,7 @@ async fn page(
     let platform = &tenancy.identity.platform;
     let limit = query.limit.unwrap_or(100);
     let before = query.cursor.as_deref().map(str::parse::<i64>).transpose();
-    let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor that a page has given"))?;
+    let before = before.map_err(|_| Error::invalid_field("cursor", "is not a cursor from an earlier page"))?;
     let db = platform.db.read();
     let when = happened.span(db, tenant).await?;
     let asked = Asked::new(db, tenant, query, happened, when).await?;
@@ -311,7 +310,7 @@ async fn export(
     let platform = &tenancy.identity.platform;
     for (field, given) in [("cursor", query.cursor.is_some()), ("limit", query.limit.is_some())] {
         if given {
-            return Err(Error::invalid_field(field, "does not go with an export, which has no pages"));
+            return Err(Error::invalid_field(field, "cannot be combined with an export, which has no pages"));
         }
     }
     let filters = json!({"actor_id": query.actor_id, "target_type": query.target_type, "target": query.target,

@@ -53,7 +53,7 @@ pub struct CreateOrganizationRequest {
     pub admin_password: Option<Secret>,
     #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub admin_display_name: Option<String>,
-    /// Settings that are to be otherwise than usual from the beginning.
+    /// Settings that differ from the defaults from the start.
     #[garde(skip)]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Map<String, Value>>,
@@ -94,10 +94,10 @@ pub struct CreatedAdministrator {
 
 errors! { pub CreateErrors: InvalidRequest, WeakPassword, ProofRequired, RoleNotFound, OrgExists, IdempotencyConflict, SettingManagedElsewhere, ValidationError, RateLimited; }
 
-const CREATED: &str = "The organization is created.";
+const CREATED: &str = "The organization was created.";
 const SCOPE: &str = "organizations.create";
 
-/// Sign up an organization with its first workspace and its first administrator
+/// Create an organization with its first workspace and administrator
 #[utoipa::path(post, path = "/api/v1/organizations", tag = "organizations", request_body = CreateOrganizationRequest,
     security((), ("bearer" = [])),
     responses((status = 201, description = "Created", body = Envelope<OrganizationCreated>), CreateErrors))]

@@ -28,7 +28,7 @@ pub const RESTORE: Duration = Duration::days(30);
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"confirm_name": "Acme"}))]
 pub struct DeleteOrganizationRequest {
-    /// The name of the organization, to the letter.
+    /// The exact name of the organization.
     #[garde(skip)]
     pub confirm_name: String,
 }
@@ -37,7 +37,7 @@ pub struct DeleteOrganizationRequest {
 pub struct DeletedOrganization {
     pub organization_id: OrganizationId,
     pub deleted_at: DateTime<Utc>,
-    /// When everything that it holds is erased.
+    /// When everything in it is erased.
     pub purge_at: DateTime<Utc>,
     pub message: &'static str,
 }
@@ -47,7 +47,7 @@ errors! { pub DeleteErrors: InvalidRequest, ConfirmationMismatch, Unauthorized, 
 /// Delete an organization after a confirmation
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}", tag = "organizations", request_body = DeleteOrganizationRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Closed to everybody; erased at `purge_at`", body = Envelope<DeletedOrganization>), DeleteErrors))]
+    responses((status = 200, description = "Closed to everyone; erased at `purge_at`", body = Envelope<DeletedOrganization>), DeleteErrors))]
 pub async fn delete(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -80,7 +80,7 @@ pub async fn delete(
         AuditRecord::new(Some(id), origin.actor(caller.user_id), "organization.delete").target("organization", id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The organization is deleted.";
+    let message = "The organization was deleted.";
     let deleted = DeletedOrganization { organization_id: id, deleted_at: now, purge_at: now + RESTORE, message };
     Ok(Reply::ok(deleted, message))
 }

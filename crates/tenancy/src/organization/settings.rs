@@ -87,8 +87,8 @@ pub struct OrganizationSettings {
     /// Who may register applications that sign in with RiverGen: every member, those who may manage them, or nobody.
     #[schema(inline)]
     pub oauth_app_creation: OauthAppCreation,
-    /// Whether workspaces may be open to every member. Where not, those that are set so are open to nobody meanwhile; who
-    /// allows it again gives their default roles to every member.
+    /// Whether workspaces may be open to every member. If not, those set to open are closed in the meantime; allowing
+    /// it again gives their default roles to every member.
     pub allow_public_workspaces: bool,
     /// How long a link to a stored file may live; `null`: as long as the server lets it.
     #[garde(inner(range(min = 1, max = 10_080)))]
@@ -97,7 +97,7 @@ pub struct OrganizationSettings {
     pub branding: Branding,
 }
 
-/// What passwords of members must be. Upper case, lower case and a digit are asked of everybody on this server.
+/// The requirements for members' passwords. Upper case, lower case and a digit are required of everyone on this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -147,7 +147,7 @@ impl OauthAppCreation {
             Self::Nobody => {
                 caller.require(Permission::OauthAppManage)?;
                 Err(Error::new(ErrorCode::Forbidden).with_message(
-                    "The settings of the organization (oauth_app_creation) let nobody register applications.",
+                    "The settings of the organization (oauth_app_creation) do not let anyone register applications.",
                 ))
             }
         }
@@ -155,7 +155,7 @@ impl OauthAppCreation {
 }
 
 fn always(value: &bool, (): &()) -> garde::Result {
-    value.then_some(()).ok_or_else(|| garde::Error::new("is asked of everybody on this server"))
+    value.then_some(()).ok_or_else(|| garde::Error::new("is required of everyone on this server"))
 }
 
 fn never(value: &Option<u16>, (): &()) -> garde::Result {
@@ -194,7 +194,7 @@ impl Intake {
         let domains = &self.allowed_email_domains;
         match domains.is_empty() || domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(&domain)) {
             true => Ok(()),
-            false => Err(Error::invalid_field("email", "is of a domain that the organization does not invite")),
+            false => Err(Error::invalid_field("email", "belongs to a domain that the organization does not invite")),
         }
     }
 
@@ -346,7 +346,7 @@ errors! {
 /// Read the settings of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/settings", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "All settings, those that were never changed too", body = Envelope<SettingsAnswer>), GetSettingsErrors))]
+    responses((status = 200, description = "All settings, including those never changed", body = Envelope<SettingsAnswer>), GetSettingsErrors))]
 pub async fn get_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -366,7 +366,7 @@ pub async fn get_settings(
 /// Change settings of an organization
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/settings", tag = "organizations", request_body = UpdateSettingsRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
-    responses((status = 200, description = "Changed; they hold from the next request", body = Envelope<SettingsAnswer>), UpdateSettingsErrors))]
+    responses((status = 200, description = "Changed; they apply from the next request", body = Envelope<SettingsAnswer>), UpdateSettingsErrors))]
 pub async fn update_settings(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -386,7 +386,7 @@ pub async fn update_settings(
     let before = whole(tx.conn(), &row).await?;
     let after = before.patched(&patch)?;
     if after == before {
-        let message = "The settings are as they were.";
+        let message = "Nothing had to be changed.";
         return Ok(Reply::ok(answer(&row, before, message), message));
     }
     if after.default_role_id != before.default_role_id {
@@ -407,7 +407,7 @@ pub async fn update_settings(
         .details(changes(&before, &after, row.settings_version)?);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The settings are changed.";
+    let message = "The settings were changed.";
     Ok(Reply::ok(answer(&row, after, message), message))
 }
 
@@ -495,7 +495,7 @@ async fn write(
 fn refuse_managed(patch: &Map<String, Value>) -> Result<()> {
     match patch.contains_key("sso_required") {
         true => Err(Error::new(ErrorCode::SettingManagedElsewhere)
-            .with_message("Single sign-on is required with its own operation, which tries it out first.")),
+            .with_message("Single sign-on is made mandatory with an operation of its own, which tests it first.")),
         false => Ok(()),
     }
 }
@@ -528,7 +528,7 @@ fn refuse_locking_out(ip: Option<IpAddr>, after: &OrganizationSettings) -> Resul
     if networks.is_empty() || networks.iter().any(is_inside) {
         return Ok(());
     }
-    Err(Error::invalid_field("settings.allowed_networks", "would shut you out: your own address is in none of them"))
+    Err(Error::invalid_field("settings.allowed_networks", "would lock you out: your own address is in none of them"))
 }
 
 /// A session that the identity provider opened has no passkey to show, and one that a passkey opened is not the provider's: where
@@ -537,8 +537,8 @@ fn refuse_what_nobody_has(before: &OrganizationSettings, after: &OrganizationSet
     match after.sso_required && after.webauthn_required && !before.webauthn_required {
         true => Err(Error::invalid_field(
             "settings.webauthn_required",
-            "would shut everybody out: single sign-on is required, and the identity provider opens no session by a passkey of \
-             this server",
+            "would lock everyone out: single sign-on is required, and a sign-in through the identity provider does not \
+             use a passkey of this server",
         )),
         false => Ok(()),
     }

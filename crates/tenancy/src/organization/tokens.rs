@@ -37,7 +37,7 @@ pub struct CreateOrganizationTokenRequest {
     #[garde(length(min = 1, max = 50))]
     #[schema(value_type = Vec<String>)]
     pub scopes: Vec<Scope>,
-    /// Without it the token lives as long as the organization allows.
+    /// Without it, the token works as long as the organization allows.
     #[garde(inner(range(min = 1, max = 365)))]
     pub expires_in_days: Option<u16>,
 }
@@ -48,10 +48,10 @@ errors! {
     pub RevokeErrors: Unauthorized, TokenExpired, PermissionDenied, EmailNotVerified, TokenNotFound;
 }
 
-/// Make a token that is good for one organization
+/// Create a token for one organization
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/tokens", tag = "organization_tokens",
     params(("org_id" = OrganizationId, Path, description = "The organization")), request_body = CreateOrganizationTokenRequest,
-    responses((status = 201, description = "The token, shown this once", body = Envelope<CreatedToken>), CreateErrors))]
+    responses((status = 201, description = "The token, which is only shown this once", body = Envelope<CreatedToken>), CreateErrors))]
 pub async fn create(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -78,7 +78,7 @@ pub async fn create(
 pub struct Filter {
     /// Those of one member.
     pub user_id: Option<UserId>,
-    /// Those that work, or those that are revoked or expired.
+    /// Those that work, or those that were revoked or have expired.
     pub is_active: Option<bool>,
 }
 
@@ -105,7 +105,7 @@ pub struct OrganizationToken {
     #[schema(examples("ada@acme.example"))]
     pub user_email: String,
     pub is_active: bool,
-    /// No later than the organization lets its tokens live.
+    /// No later than the organization allows for its tokens.
     pub expires_at: Option<DateTime<Utc>>,
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,
@@ -175,8 +175,8 @@ pub struct RevokedOrganizationToken {
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/tokens/{token_id}", tag = "organization_tokens",
     params(
         ("org_id" = OrganizationId, Path, description = "The organization"),
-        ("token_id" = TokenId, Path, description = "One's own, or with `token.revoke` any member's")),
-    responses((status = 200, description = "Dead, at once and for good", body = Envelope<RevokedOrganizationToken>), RevokeErrors))]
+        ("token_id" = TokenId, Path, description = "Your own, or with `token.revoke` any member's")),
+    responses((status = 200, description = "Revoked, immediately and permanently", body = Envelope<RevokedOrganizationToken>), RevokeErrors))]
 pub async fn revoke(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -49,7 +49,7 @@ pub struct UpdatedOrganization {
 
 errors! { pub UpdateErrors: InvalidRequest, InvalidDomain, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, OrgExists, ValidationError; }
 
-/// Change name or domain of an organization
+/// Change the name or the domain of an organization
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}", tag = "organizations", request_body = UpdateOrganizationRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization")),
     responses((status = 200, description = "As it is now", body = Envelope<UpdatedOrganizationAnswer>), UpdateErrors))]
@@ -92,7 +92,7 @@ pub async fn update(
             "after": {"name": after.name, "domain": after.domain}}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The organization is changed.";
+    let message = "The organization was changed.";
     let organization = UpdatedOrganization { id: after.id, name: after.name, domain: after.domain };
     Ok(Reply::ok(UpdatedOrganizationAnswer { organization, message }, message))
 }

@@ -26,7 +26,7 @@ pub struct AssignRoleRequest {
     pub user_id: UserId,
     /// In the whole organization, if absent.
     pub workspace_id: Option<WorkspaceId>,
-    /// For a role on loan: when it ends by itself.
+    /// For a temporary role: when it ends.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -38,12 +38,12 @@ pub struct RoleAssigned {
 
 errors! { pub AssignErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, UserNotFound, WorkspaceNotFound, RoleAlreadyAssigned, Conflict, ValidationError; }
 
-pub(super) const ASSIGNED: &str = "The role is assigned.";
+pub(super) const ASSIGNED: &str = "The role was assigned.";
 
-/// Give a role to a member, organization-wide or in one workspace
+/// Assign a role to a member, in the whole organization or in one workspace
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/assignments", tag = "roles", request_body = AssignRoleRequest,
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
-    responses((status = 201, description = "Given; it counts at the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
+    responses((status = 201, description = "Assigned; it applies from the member's next request", body = Envelope<RoleAssigned>), AssignErrors))]
 pub async fn assign_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

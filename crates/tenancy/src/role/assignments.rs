@@ -26,13 +26,13 @@ use crate::{
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RoleAssignmentsQuery {
-    /// Only who holds it in this workspace.
+    /// Only those who have it in this workspace.
     #[garde(skip)]
     #[param(value_type = Option<i64>)]
     workspace_id: Option<WorkspaceId>,
 }
 
-/// A role that somebody was given.
+/// A role that someone was given.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RoleAssignment {
     #[schema(examples(7))]
@@ -74,10 +74,10 @@ pub struct RoleAssignments {
 
 errors! { pub ListErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, WorkspaceNotFound, ValidationError; }
 
-/// List who holds a role, and where
+/// List who has a role, and where
 #[utoipa::path(get, path = "/api/v1/roles/{role_id}/assignments", tag = "roles",
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), RoleAssignmentsQuery, SkipLimit),
-    responses((status = 200, description = "Those that count now, in the order in which they were given", body = Envelope<RoleAssignments>), ListErrors))]
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations"), RoleAssignmentsQuery, SkipLimit),
+    responses((status = 200, description = "Those in force now, in the order in which they were assigned", body = Envelope<RoleAssignments>), ListErrors))]
 pub async fn list_role_assignments(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

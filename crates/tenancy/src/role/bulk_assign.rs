@@ -55,7 +55,7 @@ pub struct RoleOperationResult {
     #[schema(examples(0))]
     pub index: usize,
     pub success: bool,
-    /// Of the catalogue of errors; absent where it went well.
+    /// From the catalogue of errors; absent if it succeeded.
     #[schema(examples("ROLE_ALREADY_ASSIGNED"))]
     pub code: Option<&'static str>,
     pub message: String,
@@ -73,9 +73,9 @@ pub struct BulkAssigned {
 
 errors! { pub BulkErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, ValidationError; }
 
-/// Give or take roles for many members in one call
+/// Assign or revoke roles for many members at once
 #[utoipa::path(post, path = "/api/v1/roles/bulk-assign", tag = "roles", request_body = BulkAssignRequest,
-    responses((status = 200, description = "What became of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
+    responses((status = 200, description = "The result of each operation", body = Envelope<BulkAssigned>), BulkErrors))]
 pub async fn bulk_assign_roles(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -100,7 +100,7 @@ pub async fn bulk_assign_roles(
     }
     let total_count = results.len();
     let succeeded = results.iter().filter(|result| result.success).count();
-    let message = "Each operation was tried; the results tell what became of it.";
+    let message = "Each operation was processed; see the results.";
     let assigned = BulkAssigned { results, total_count, succeeded, failed: total_count - succeeded, message };
     Ok(Reply::ok(assigned, message))
 }

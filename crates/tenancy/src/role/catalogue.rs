@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PermissionsQuery {
-    /// Only what is about this resource: what stands before the dot.
+    /// Only those about this resource: the part before the dot.
     #[garde(inner(length(max = 100)))]
     #[param(example = "datasource")]
     category: Option<String>,
@@ -25,7 +25,7 @@ pub struct PermissionInfo {
     pub name: &'static str,
     #[schema(examples("datasource"))]
     pub category: &'static str,
-    #[schema(examples("Query data sources, under the policies."))]
+    #[schema(examples("Query data sources, subject to the policies."))]
     pub description: &'static str,
 }
 
@@ -38,9 +38,9 @@ pub struct PermissionCatalogue {
 
 errors! { pub CatalogueErrors: Unauthorized, TokenExpired, EmailNotVerified, ValidationError; }
 
-/// List the catalogue of permissions a role can hold
+/// List the permissions that a role can have
 #[utoipa::path(get, path = "/api/v1/roles/permissions", tag = "roles", params(PermissionsQuery),
-    responses((status = 200, description = "The permissions; none of a category that does not exist", body = Envelope<PermissionCatalogue>), CatalogueErrors))]
+    responses((status = 200, description = "The permissions; none if the category does not exist", body = Envelope<PermissionCatalogue>), CatalogueErrors))]
 pub async fn list_permissions(
     _: SignedIn,
     Query(query): Query<PermissionsQuery>,

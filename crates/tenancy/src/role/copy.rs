@@ -27,10 +27,10 @@ pub struct CloneRoleRequest {
 
 errors! { pub CloneErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, RoleAlreadyExists, ValidationError; }
 
-/// Make a custom role from an existing one
+/// Copy a role as a custom role
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/clone", tag = "roles", request_body = CloneRoleRequest,
     params(("role_id" = RoleId, Path, description = "The source; built-in roles can be copied, too")),
-    responses((status = 201, description = "Created in the source's organization; nobody holds it yet", body = Envelope<RoleAnswer>), CloneErrors))]
+    responses((status = 201, description = "Created in the source's organization; nobody has it yet", body = Envelope<RoleAnswer>), CloneErrors))]
 pub async fn clone_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

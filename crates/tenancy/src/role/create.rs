@@ -26,7 +26,7 @@ pub struct CreateRoleRequest {
     #[garde(custom(super::valid_name))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// Of the catalogue, none twice, and none that the caller does not hold.
+    /// From the catalogue, none twice, and none that the caller does not have.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
     pub organization_id: OrganizationId,
@@ -45,7 +45,7 @@ pub struct CreateOrganizationRoleRequest {
     pub name: String,
     #[garde(inner(length(chars, max = 500)))]
     pub description: Option<String>,
-    /// Of the catalogue, none twice, and none that the caller does not hold.
+    /// From the catalogue, none twice, and none that the caller does not have.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
 }
@@ -54,7 +54,7 @@ errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidde
 
 /// Create a custom role with a set of permissions
 #[utoipa::path(post, path = "/api/v1/roles", tag = "roles", request_body = CreateRoleRequest,
-    responses((status = 201, description = "Created; nobody holds it yet", body = Envelope<RoleAnswer>), CreateErrors))]
+    responses((status = 201, description = "Created; nobody has it yet", body = Envelope<RoleAnswer>), CreateErrors))]
 pub async fn create_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -70,7 +70,7 @@ pub async fn create_role(
 #[utoipa::path(post, path = "/api/v1/organizations/{org_id}/roles", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization")),
     request_body = CreateOrganizationRoleRequest,
-    responses((status = 201, description = "Created; nobody holds it yet", body = Envelope<RoleAnswer>), CreateErrors))]
+    responses((status = 201, description = "Created; nobody has it yet", body = Envelope<RoleAnswer>), CreateErrors))]
 pub async fn create_organization_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

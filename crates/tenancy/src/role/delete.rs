@@ -30,8 +30,8 @@ use crate::{Tenancy, invitation, member::assignment, organization, workspace::se
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeleteRoleQuery {
-    /// The role that its holders, and people who are invited to it, get instead. Needs `role.assign`, and no less than the
-    /// permissions of both.
+    /// The role that its holders, and people invited with it, get instead. Needs `role.assign`, and all permissions of
+    /// both roles.
     #[garde(skip)]
     #[param(value_type = Option<i64>)]
     reassign_to: Option<RoleId>,
@@ -40,8 +40,8 @@ pub struct DeleteRoleQuery {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeleteOrganizationRoleQuery {
-    /// The role that its holders, and people who are invited to it, get instead. Needs `role.assign`, and no less than the
-    /// permissions of both.
+    /// The role that its holders, and people invited with it, get instead. Needs `role.assign`, and all permissions of
+    /// both roles.
     #[garde(skip)]
     #[param(value_type = Option<i64>)]
     replacement_role_id: Option<RoleId>,
@@ -68,7 +68,7 @@ const DELETED: &str = "Role deleted successfully";
 
 /// Delete a custom role
 #[utoipa::path(delete, path = "/api/v1/roles/{role_id}", tag = "roles",
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"), DeleteRoleQuery),
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations"), DeleteRoleQuery),
     responses((status = 200, description = "Gone, with the assignments of policies to it", body = Envelope<RoleGone>), DeleteErrors))]
 pub async fn delete_role(
     State(tenancy): State<Tenancy>,

@@ -23,10 +23,10 @@ use crate::{Tenancy, invitation::WorkspaceRef, organization, standing::Standing}
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct UserPermissionsQuery {
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     #[param(value_type = Option<i64>)]
     organization_id: Option<OrganizationId>,
-    /// Adds what counts in this workspace.
+    /// Adds what applies in this workspace.
     #[param(value_type = Option<i64>)]
     workspace_id: Option<WorkspaceId>,
 }
@@ -39,7 +39,7 @@ pub struct UserPermissions {
     pub workspace_id: Option<WorkspaceId>,
     /// The roles that they were given and that count there.
     pub roles: Vec<RoleAssignment>,
-    /// Where the workspace is public: what it gives every member of the organization.
+    /// If the workspace is public: what it gives every member of the organization.
     pub public_access: Option<PublicAccess>,
     /// In the order of the catalogue.
     pub permissions: Vec<EffectivePermission>,
@@ -61,17 +61,18 @@ pub struct PublicAccess {
 pub struct EffectivePermission {
     #[schema(examples("datasource.read"))]
     pub name: &'static str,
-    /// The roles that give it.
+    /// The roles that grant it.
     pub source_role_ids: Vec<RoleId>,
     /// Whether one of them is the default role of the workspace, which is public.
     pub through_public_access: bool,
     #[schema(inline)]
     pub scope: PermissionReach,
-    /// Whether an access policy denies it all the same, to this request; null of another member, whose requests are not known.
+    /// Whether an access policy denies it anyway, for this request; null for another member, whose requests are not
+    /// known.
     pub denied_by_policy: Option<bool>,
 }
 
-/// How far a permission of a member reaches.
+/// Where a member's permission applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionReach {
@@ -86,9 +87,9 @@ errors! {
     pub CheckErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, UserNotFound, ValidationError;
 }
 
-/// Work out a member's effective permissions and where each comes from
+/// Read a member's effective permissions, and where each comes from
 #[utoipa::path(get, path = "/api/v1/roles/users/{user_id}/permissions", tag = "roles",
-    params(("user_id" = UserId, Path, description = "Oneself, or with `role.read` another member"), UserPermissionsQuery),
+    params(("user_id" = UserId, Path, description = "Yourself, or with `role.read` another member"), UserPermissionsQuery),
     responses((status = 200, description = "Nothing for a member who is suspended", body = Envelope<UserPermissions>), PermissionsErrors))]
 pub async fn get_user_permissions(
     State(tenancy): State<Tenancy>,
@@ -127,11 +128,11 @@ pub struct CheckPermissionRequest {
     #[garde(length(min = 1, max = 100))]
     #[schema(value_type = Vec<String>)]
     pub permissions: Vec<Permission>,
-    /// Oneself, if absent.
+    /// Yourself, if absent.
     pub user_id: Option<UserId>,
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
-    /// In the organization as a whole, if absent.
+    /// In the whole organization, if absent.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -159,9 +160,9 @@ pub struct PermissionsChecked {
     pub allowed: bool,
 }
 
-/// Ask whether a member may do something
+/// Check whether a member may do something
 #[utoipa::path(post, path = "/api/v1/roles/check", tag = "roles", request_body = CheckPermissionRequest,
-    responses((status = 200, description = "The answer, also where it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
+    responses((status = 200, description = "The answer, even if it is no", body = Envelope<PermissionsChecked>), CheckErrors))]
 pub async fn check_permission(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -35,7 +35,7 @@ const FOUND: &str = "Role details retrieved successfully";
 
 /// Read one role with its permissions and its history of assignments
 #[utoipa::path(get, path = "/api/v1/roles/{role_id}", tag = "roles",
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
     responses((status = 200, description = "The role", body = Envelope<RoleDetailsAnswer>), GetErrors))]
 pub async fn get_role(
     State(tenancy): State<Tenancy>,

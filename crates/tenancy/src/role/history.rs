@@ -29,7 +29,7 @@ pub struct RoleAssignmentEvent {
     pub action: RoleAssignmentAction,
     /// Who got or lost the role.
     pub user_id: UserId,
-    /// Who gave or took it; absent where the server or the clock did.
+    /// Who assigned or revoked it; absent if the server did, or if it ended by itself.
     pub actor_id: Option<UserId>,
     /// Absent: in the whole organization.
     pub workspace_id: Option<WorkspaceId>,

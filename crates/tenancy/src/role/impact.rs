@@ -42,7 +42,7 @@ const SHOWN: usize = 100;
 #[garde(allow_unvalidated)]
 #[schema(example = json!({"permissions": ["datasource.read", "datasource.query"]}))]
 pub struct RoleImpactRequest {
-    /// The planned full set; an empty list stands for the deletion of the role.
+    /// The planned full set; an empty list means that the role is deleted.
     #[schema(value_type = Vec<String>)]
     pub(super) permissions: Named,
 }
@@ -58,11 +58,11 @@ pub struct RoleImpact {
     /// At most 100 of them: in the order in which they were given the role, and then, in the order of their ids, those who
     /// have it through a public workspace.
     pub affected_users: Vec<AffectedUser>,
-    /// How many there are in all; somebody who has the role in several workspaces counts in each.
+    /// The total number; someone who has the role in several workspaces counts in each.
     pub affected_count: u64,
 }
 
-/// Somebody for whom the change would change something.
+/// Someone affected by the change.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AffectedUser {
     pub user_id: UserId,
@@ -76,15 +76,15 @@ pub struct AffectedUser {
     pub loses: PermissionSet,
     /// Absent: in the whole organization.
     pub workspace_id: Option<WorkspaceId>,
-    /// Whether they were not given the role, but have it because the workspace is public.
+    /// Whether they have the role only because the workspace is public.
     pub through_public_access: bool,
 }
 
 errors! { pub ImpactErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, ValidationError; }
 
-/// Show who would gain or lose what by a planned change, without doing it
+/// Preview who would gain or lose permissions by a change
 #[utoipa::path(post, path = "/api/v1/roles/{role_id}/impact", tag = "roles", request_body = RoleImpactRequest,
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
     responses((status = 200, description = "What the change would do to active members", body = Envelope<RoleImpact>), ImpactErrors))]
 pub async fn preview_role_impact(
     State(tenancy): State<Tenancy>,

@@ -18,7 +18,7 @@ use crate::Tenancy;
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RolesQuery {
-    /// The organization that the session stands in, if absent.
+    /// The session's organization, if absent.
     #[garde(skip)]
     organization_id: Option<OrganizationId>,
 }
@@ -31,7 +31,7 @@ pub struct RoleSummary {
     pub name: String,
     #[schema(value_type = Vec<String>, examples(json!(["datasource.read", "datasource.query"])))]
     pub permissions: PermissionSet,
-    /// In how many places somebody holds it: the whole organization is one, each workspace another.
+    /// The number of places where someone has it: the whole organization is one, each workspace another.
     pub usage_count: u64,
 }
 

@@ -26,13 +26,13 @@ pub struct RoleRevoked {
 
 errors! { pub RevokeErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, AssignmentNotFound, LastOwner, LastAdmin; }
 
-pub(super) const REVOKED: &str = "The role is taken away.";
+pub(super) const REVOKED: &str = "The role was revoked.";
 
-/// Take a role away from a member
+/// Revoke a role from a member
 #[utoipa::path(delete, path = "/api/v1/roles/{role_id}/assignments/{assignment_id}", tag = "roles",
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's"),
-        ("assignment_id" = i64, Path, description = "From the list of who holds the role")),
-    responses((status = 200, description = "Taken away; it is gone at the member's next request", body = Envelope<RoleRevoked>), RevokeErrors))]
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations"),
+        ("assignment_id" = i64, Path, description = "From the list of those who have the role")),
+    responses((status = 200, description = "Revoked; it no longer applies from the member's next request", body = Envelope<RoleRevoked>), RevokeErrors))]
 pub async fn revoke_role_assignment(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

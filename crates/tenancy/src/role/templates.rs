@@ -42,7 +42,7 @@ const TEMPLATES: &[RoleTemplate] = &[
     RoleTemplate {
         key: "data_engineer",
         name: "Data Engineer",
-        description: "Connects sources and files, keeps them working, and builds on them.",
+        description: "Connects and maintains sources and files, and works with them.",
         permissions: &[
             OrganizationRead,
             MemberRead,
@@ -63,7 +63,7 @@ const TEMPLATES: &[RoleTemplate] = &[
     RoleTemplate {
         key: "data_analyst",
         name: "Data Analyst",
-        description: "Asks questions of the data, under the policies, and keeps the good ones.",
+        description: "Asks questions about the data, subject to the policies, and saves the good ones.",
         permissions: &[
             OrganizationRead,
             DataSourceRead,
@@ -78,7 +78,7 @@ const TEMPLATES: &[RoleTemplate] = &[
     RoleTemplate {
         key: "data_steward",
         name: "Data Steward",
-        description: "Says who may see which data: writes policies and sees what they did.",
+        description: "Decides who may see which data: writes policies and sees their activity.",
         permissions: &[
             OrganizationRead,
             MemberRead,
@@ -97,7 +97,7 @@ const TEMPLATES: &[RoleTemplate] = &[
     RoleTemplate {
         key: "security_auditor",
         name: "Security Auditor",
-        description: "Sees who may do what and who did what, and changes and queries nothing.",
+        description: "Sees who may do what and who did what; cannot change or query anything.",
         permissions: &[
             OrganizationRead,
             MemberRead,
@@ -117,7 +117,7 @@ const TEMPLATES: &[RoleTemplate] = &[
     RoleTemplate {
         key: "billing_viewer",
         name: "Billing Viewer",
-        description: "Sees the plan of the organization and what counts towards it: people and workspaces.",
+        description: "Sees the organization's plan and what counts towards it: people and workspaces.",
         permissions: &[OrganizationRead, MemberRead, WorkspaceRead],
     },
 ];

@@ -26,10 +26,10 @@ pub struct UpdateRoleRequest {
     #[garde(inner(custom(super::valid_name)))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
-    /// The new full set. Whoever adds or removes a permission must hold it.
+    /// The new full set. To add or remove a permission, you must have it.
     #[schema(value_type = Option<Vec<String>>)]
     pub(super) permissions: Option<Named>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[garde(inner(inner(length(chars, max = 500))))]
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
@@ -43,8 +43,8 @@ errors! {
 
 /// Change a role's name and permissions
 #[utoipa::path(put, path = "/api/v1/roles/{role_id}", tag = "roles", request_body = UpdateRoleRequest,
-    params(("role_id" = RoleId, Path, description = "The role, of whichever organization of the caller's")),
-    responses((status = 200, description = "The role as it is now, for all who hold it", body = Envelope<RoleAnswer>), UpdateErrors))]
+    params(("role_id" = RoleId, Path, description = "The role, in any of the caller's organizations")),
+    responses((status = 200, description = "The role as it is now, for everyone who has it", body = Envelope<RoleAnswer>), UpdateErrors))]
 pub async fn update_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -59,7 +59,7 @@ pub async fn update_role(
 /// Change a custom role
 #[utoipa::path(patch, path = "/api/v1/organizations/{org_id}/roles/{role_id}", tag = "organizations", request_body = UpdateRoleRequest,
     params(("org_id" = OrganizationId, Path, description = "The organization"), ("role_id" = RoleId, Path, description = "A role of it")),
-    responses((status = 200, description = "The role as it is now, for all who hold it", body = Envelope<RoleAnswer>), UpdateInOrganizationErrors))]
+    responses((status = 200, description = "The role as it is now, for everyone who has it", body = Envelope<RoleAnswer>), UpdateInOrganizationErrors))]
 pub async fn update_organization_role(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

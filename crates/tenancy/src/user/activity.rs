@@ -25,11 +25,11 @@ use crate::{Tenancy, organization::audit_logs::Happened};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct ActivityQuery {
-    /// The organization that the caller stands in, if absent; oneself sees everything.
+    /// The session's organization, if absent; you see everything about yourself.
     pub organization_id: Option<OrganizationId>,
 }
 
-/// One thing that somebody did, or that was done to their account.
+/// One thing that someone did, or that was done to their account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserActivity {
     pub id: i64,
@@ -60,9 +60,9 @@ pub struct Activities {
 
 errors! { pub ActivityErrors: Unauthorized, Forbidden, EmailNotVerified, UserNotFound, ValidationError; }
 
-/// Read what a user did and what was done to the account
+/// Read a user's activity, and what was done to the account
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/activity", tag = "users",
-    params(("user_id" = UserId, Path, description = "A member, or oneself"), ActivityQuery, Happened, SkipLimit),
+    params(("user_id" = UserId, Path, description = "A member, or yourself"), ActivityQuery, Happened, SkipLimit),
     responses((status = 200, description = "The newest first; `total_count` counts to 10000", body = Envelope<Activities>), ActivityErrors))]
 pub async fn get_activity(
     State(tenancy): State<Tenancy>,

@@ -40,7 +40,7 @@ pub struct CreateUserRequest {
     pub email: String,
     #[garde(length(chars, min = 1, max = 255), custom(not_blank))]
     pub display_name: String,
-    /// Never taken: people choose their password themselves, with the link that is mailed to them.
+    /// Never accepted: people choose their own password, with the link that is e-mailed to them.
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret>,
     pub organization_id: OrganizationId,
@@ -56,7 +56,7 @@ pub struct CreatedUserAnswer {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedUser {
-    /// Null for somebody who has been invited, until they accept.
+    /// Null for someone who has been invited, until they accept.
     pub id: Option<UserId>,
     #[schema(examples("ada@acme.example"))]
     pub email: String,
@@ -68,7 +68,7 @@ errors! { pub CreateUserErrors: InvalidRequest, Unauthorized, Forbidden, EmailNo
 
 /// Add a user to an organization
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = CreateUserRequest,
-    responses((status = 201, description = "Added, or invited where the address has an account", body = Envelope<CreatedUserAnswer>), CreateUserErrors))]
+    responses((status = 201, description = "Added, or invited if the address has an account", body = Envelope<CreatedUserAnswer>), CreateUserErrors))]
 pub async fn create_user(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -81,7 +81,7 @@ pub async fn create_user(
     if request.password.is_some() {
         return Err(Error::invalid_field(
             "password",
-            "people choose theirs themselves; leave it out, a link is mailed",
+            "people choose their own; leave it out, and a link is sent to them",
         ));
     }
     let email = email_address::normalise(&request.email, "email")?;

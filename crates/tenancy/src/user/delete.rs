@@ -21,12 +21,12 @@ use crate::{Tenancy, member, organization, standing::Standing};
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct DeleteUserQuery {
-    /// The organization that the caller stands in, if absent.
+    /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
-    /// The active member whom the removed one's data sources, questions, policies and files pass to; without one they stay
-    /// with the organization as they are.
+    /// The active member who takes over the removed member's data sources, questions, policies and files; without one,
+    /// they stay with the organization as they are.
     pub transfer_to: Option<UserId>,
-    /// Erase the account too; only where it belongs to no other organization.
+    /// Erase the account too; only if it belongs to no other organization.
     #[param(default = false)]
     pub erase: Option<bool>,
 }
@@ -38,7 +38,7 @@ pub struct UserDeleted {
 
 errors! { pub DeleteUserErrors: Unauthorized, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, CannotChangeSelf, ValidationError; }
 
-/// Remove a user from the organization, or erase an account that it owns
+/// Remove a user from the organization, or erase an account that belongs to no other
 #[utoipa::path(delete, path = "/api/v1/users/{user_id}", tag = "users",
     params(("user_id" = UserId, Path, description = "A member"), DeleteUserQuery),
     responses((status = 200, description = "Removed, with sessions, tokens and devices of the organization", body = Envelope<UserDeleted>), DeleteUserErrors))]
@@ -66,7 +66,7 @@ pub async fn delete_user(
     if erase {
         member::require_sole(&tx, user_id).await.map_err(|_| {
             Error::new(ErrorCode::Conflict).with_message(
-                "The account belongs to another organization too; it can be removed here, but not erased.",
+                "The account also belongs to another organization; it can be removed here, but not erased.",
             )
         })?;
     }
@@ -85,6 +85,6 @@ pub async fn delete_user(
     records.push(record);
     audit::record_all(&tx, &platform.clock, records).await?;
     tx.commit().await?;
-    let message = "The user is removed.";
+    let message = "The user was removed.";
     Ok(Reply::ok(UserDeleted { message }, message))
 }

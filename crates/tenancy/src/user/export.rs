@@ -55,8 +55,8 @@ pub enum ExportFormat {
 pub struct ExportQuery {
     #[param(inline, default = "json")]
     pub format: Option<ExportFormat>,
-    /// Whose data about somebody else is wanted: of the organization that the session stands in, if absent. A person gets
-    /// everything of their own.
+    /// The organization whose data about someone else is wanted: the session's organization, if absent. People get
+    /// everything about themselves.
     pub organization_id: Option<OrganizationId>,
 }
 
@@ -151,10 +151,10 @@ pub struct PersonalData {
     prompt_executions: Vec<Value>,
     #[schema(value_type = Vec<Object>)]
     prompt_templates: Vec<Value>,
-    /// Questions with the SQL of which the person said that it answers them.
+    /// Questions with SQL that the person confirmed to answer them.
     #[schema(value_type = Vec<Object>)]
     prompt_verified_pairs: Vec<Value>,
-    /// What the person said of what data means: joins, metrics, descriptions, synonyms.
+    /// What the person defined about the meaning of data: joins, metrics, descriptions, synonyms.
     #[schema(value_type = Vec<Object>)]
     prompt_semantics: Vec<Value>,
     /// The saved questions that are asked by themselves as the person.
@@ -175,9 +175,9 @@ const EXPORTED: &str = "Everything that is kept about the person.";
 
 errors! { pub ExportErrors: Unauthorized, TokenExpired, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, ValidationError, RateLimited; }
 
-/// Hand out a user's personal data
+/// Export a user's personal data
 #[utoipa::path(get, path = "/api/v1/users/{user_id}/export", tag = "users",
-    params(("user_id" = UserId, Path, description = "The person; oneself needs a proof that is not older than ten minutes"), ExportQuery),
+    params(("user_id" = UserId, Path, description = "The person; your own data needs a sign-in no more than ten minutes old"), ExportQuery),
     responses(
         (status = 200, description = "All of it, to be downloaded", content(
             (Envelope<PersonalData> = "application/json"), (Vec<u8> = "application/zip"))),

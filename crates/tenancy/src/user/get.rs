@@ -14,7 +14,7 @@ errors! { pub GetUserErrors: Unauthorized, Forbidden, EmailNotVerified, UserNotF
 
 /// Read one user
 #[utoipa::path(get, path = "/api/v1/users/{user_id}", tag = "users",
-    params(("user_id" = UserId, Path, description = "A member of the organization that the caller stands in, or oneself")),
+    params(("user_id" = UserId, Path, description = "A member of the session's organization, or yourself")),
     responses((status = 200, description = "The user", body = Envelope<UserAnswer>), GetUserErrors))]
 pub async fn get_user(
     State(tenancy): State<Tenancy>,

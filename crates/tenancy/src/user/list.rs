@@ -25,14 +25,14 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[garde(allow_unvalidated)]
 pub struct ListUsersQuery {
-    /// The organization that the caller stands in, if absent.
+    /// The session's organization, if absent.
     pub organization_id: Option<OrganizationId>,
-    /// Beginnings of words of the name or of the address.
+    /// Beginnings of words in the name or the address.
     #[garde(inner(length(max = 255)))]
     pub search: Option<String>,
     #[param(inline)]
     pub status: Option<Status>,
-    /// Holders of the role, wherever in the organization.
+    /// Holders of the role, anywhere in the organization.
     pub role_id: Option<RoleId>,
 }
 

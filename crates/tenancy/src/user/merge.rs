@@ -81,9 +81,9 @@ pub struct MergeConflict {
 
 errors! { pub MergeErrors: InvalidRequest, CannotMergeSelf, Unauthorized, ReauthenticationRequired, Forbidden, EmailNotVerified, UserNotFound, Conflict, LastOwner, ValidationError; }
 
-/// Fold a duplicate account into another one
+/// Merge a duplicate account into another one
 #[utoipa::path(post, path = "/api/v1/users/merge", tag = "users", request_body = MergeUsersRequest,
-    responses((status = 200, description = "Merged, for good; both addresses get a mail", body = Envelope<MergedUsers>), MergeErrors))]
+    responses((status = 200, description = "Merged, permanently; both addresses get an e-mail", body = Envelope<MergedUsers>), MergeErrors))]
 pub async fn merge_users(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -112,7 +112,7 @@ pub async fn merge_users(
     require_everywhere(&tenancy, &caller, &of_source, &of_target).await?;
     if target.account.disabled_at.is_some() {
         return Err(Error::new(ErrorCode::Conflict)
-            .with_message("The account that would be kept is closed, and everything would go with it."));
+            .with_message("The account that would be kept is closed, and everything would be deleted with it."));
     }
 
     let (mut moved, mut conflicts) = (Moved::default(), Vec::new());
@@ -172,10 +172,10 @@ pub async fn merge_users(
     let user = detail(tx.conn(), target_id, within, now).await?;
     audit::record_all(&tx, &platform.clock, records).await?;
     let message = match request.dry_run {
-        Some(true) => "Nothing was changed; this is what would be.",
+        Some(true) => "Nothing was changed; this is what would happen.",
         _ => {
             tx.commit().await?;
-            "The accounts are merged."
+            "The accounts were merged."
         }
     };
     Ok(Reply::ok(MergedUsers { user, merged_user_id: source_id, moved, conflicts, message }, message))

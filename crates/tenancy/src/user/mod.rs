@@ -91,7 +91,7 @@ pub struct UserDetail {
     /// How they came in: `signup`, `created`, `provisioned`, `invitation`, `added`, `import`, `domain`.
     #[schema(examples("invitation"))]
     pub auth_source: String,
-    /// What they are in the organization; for oneself, in all of one's organizations.
+    /// Their membership in the organization; for yourself, in all of your organizations.
     pub memberships: Vec<MembershipOfUser>,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,

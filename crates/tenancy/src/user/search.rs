@@ -34,7 +34,7 @@ use crate::{
     "sort_by": "created_at", "sort_order": "desc", "limit": 20}))]
 pub struct SearchUsersRequest {
     pub organization_id: OrganizationId,
-    /// Beginnings of words of the name or of the address.
+    /// Beginnings of words in the name or the address.
     #[garde(inner(length(max = 255)))]
     pub query: Option<String>,
     #[garde(dive)]
@@ -64,7 +64,7 @@ pub struct UserFilters {
     #[garde(inner(length(max = 100)))]
     pub workspace_ids: Option<Vec<WorkspaceId>>,
     pub mfa_enabled: Option<bool>,
-    /// How they came in.
+    /// How they joined.
     #[schema(inline)]
     pub auth_source: Option<Source>,
     /// Who joined then or later.
@@ -88,9 +88,9 @@ pub enum UserSort {
 
 errors! { pub SearchUsersErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError; }
 
-/// Find users by several conditions at once
+/// Search users by several conditions at once
 #[utoipa::path(post, path = "/api/v1/users/search", tag = "users", request_body = SearchUsersRequest,
-    responses((status = 200, description = "Who fulfils all of them", body = Envelope<Users>), SearchUsersErrors))]
+    responses((status = 200, description = "Those who meet all of them", body = Envelope<Users>), SearchUsersErrors))]
 pub async fn search_users(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

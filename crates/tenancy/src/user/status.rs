@@ -21,7 +21,7 @@ use crate::{
     standing::Standing,
 };
 
-/// What an administrator can make of a member.
+/// What an administrator can set a member to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NewStatus {
@@ -81,7 +81,7 @@ pub struct BulkStatusRequest {
     pub reason: Option<String>,
 }
 
-/// What became of one of many.
+/// The result for one of many.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkStatusResult {
     pub user_id: UserId,
@@ -106,9 +106,9 @@ errors! {
     pub BulkStatusErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, OrgNotFound, ValidationError;
 }
 
-/// Suspend a user or let them in again
+/// Suspend or reactivate a user
 #[utoipa::path(put, path = "/api/v1/users/{user_id}/status", tag = "users", request_body = UpdateStatusRequest,
-    params(("user_id" = UserId, Path, description = "A member of the organization that the caller stands in")),
+    params(("user_id" = UserId, Path, description = "A member of the session's organization")),
     responses((status = 200, description = "Changed; a suspended member's sessions there have ended", body = Envelope<UserStatusAnswer>), UpdateStatusErrors))]
 pub async fn update_status(
     State(tenancy): State<Tenancy>,
@@ -125,9 +125,9 @@ pub async fn update_status(
     Ok(Reply::ok(UserStatusAnswer { user, message }, message))
 }
 
-/// Suspend or re-activate many users in one call
+/// Suspend or reactivate many users at once
 #[utoipa::path(post, path = "/api/v1/users/bulk-status", tag = "users", request_body = BulkStatusRequest,
-    responses((status = 200, description = "What became of each; one that fails stops no other", body = Envelope<BulkStatusAnswer>), BulkStatusErrors))]
+    responses((status = 200, description = "The result for each; a failure does not stop the others", body = Envelope<BulkStatusAnswer>), BulkStatusErrors))]
 pub async fn bulk_update_status(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -138,7 +138,7 @@ pub async fn bulk_update_status(
     let tenant = caller.require(Permission::UserSuspend)?;
     let mut seen = std::collections::BTreeSet::new();
     if let Some(index) = request.user_ids.iter().position(|id| !seen.insert(*id)) {
-        return Err(Error::invalid_field(format!("user_ids[{index}]"), "is there twice"));
+        return Err(Error::invalid_field(format!("user_ids[{index}]"), "appears twice"));
     }
     let change = Change { tenant, status: request.status, reason: request.reason.as_deref() };
     let mut results = Vec::new();
@@ -156,7 +156,7 @@ pub async fn bulk_update_status(
         });
     }
     let succeeded = results.iter().filter(|result| result.success).count();
-    let message = "What became of each user.";
+    let message = "The result for each user.";
     let (total_count, failed) = (results.len(), results.len() - succeeded);
     Ok(Reply::ok(BulkStatusAnswer { results, total_count, succeeded, failed, message }, message))
 }

@@ -28,7 +28,7 @@ use crate::{Tenancy, member};
 pub struct UpdateUserRequest {
     #[garde(inner(length(chars, min = 1, max = 255), custom(not_blank)))]
     pub display_name: Option<String>,
-    /// An address that begins with https://, or a data URL with a picture; `null` takes it away.
+    /// An address that begins with https://, or a data URL with a picture; `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[garde(skip)]
     #[schema(value_type = Option<String>)]
@@ -53,7 +53,7 @@ errors! { pub UpdateUserErrors: InvalidRequest, Unauthorized, Forbidden, EmailNo
 
 /// Change a user's profile
 #[utoipa::path(put, path = "/api/v1/users/{user_id}", tag = "users", request_body = UpdateUserRequest,
-    params(("user_id" = UserId, Path, description = "A member whose only organization is the caller's, or oneself")),
+    params(("user_id" = UserId, Path, description = "A member whose only organization is the caller's, or yourself")),
     responses((status = 200, description = "As it is now", body = Envelope<UpdatedUserAnswer>), UpdateUserErrors))]
 pub async fn update_user(
     State(tenancy): State<Tenancy>,
@@ -102,7 +102,7 @@ pub async fn update_user(
         .details(json!({"changed": changed}));
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The user is changed.";
+    let message = "The user was changed.";
     let user = UpdatedUser { id: user_id, display_name: account.display_name, updated_at: account.updated_at };
     Ok(Reply::ok(UpdatedUserAnswer { user, message }, message))
 }

@@ -37,12 +37,12 @@ pub struct CloneWorkspaceRequest {
     /// Unique in the organization.
     #[garde(length(chars, min = 1, max = 255), custom(super::has_a_letter))]
     pub name: String,
-    /// Give everybody the role that they hold in the original. At most 1,000 members can be copied, with roles of no more
-    /// permissions than one's own.
+    /// Give everyone the role that they have in the original. At most 1,000 members can be copied, with roles that have
+    /// no more permissions than your own.
     #[garde(skip)]
     #[serde(default)]
     pub copy_members: bool,
-    /// Take over description and settings, but not that it is open to the public.
+    /// Copy the description and the settings, except that the workspace is open to all members.
     #[garde(skip)]
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -111,7 +111,7 @@ pub async fn clone_workspace(
     );
     audit::record(&tx, clock, record).await?;
     tx.commit().await?;
-    let message = "The workspace is copied.";
+    let message = "The workspace was copied.";
     let workspace = Workspace::of(platform.db.read(), tenant, copy).await?;
     Ok(Reply::ok(WorkspaceAnswer { workspace, message }, message))
 }

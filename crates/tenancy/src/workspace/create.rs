@@ -96,7 +96,7 @@ async fn create_for(
         AuditRecord::new(Some(tenant.organization_id()), actor, "workspace.create").target("workspace", workspace.id.0);
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The workspace is created.";
+    let message = "The workspace was created.";
     let workspace = Workspace::of(platform.db.read(), tenant, workspace).await?;
     Ok(Reply::created(WorkspaceAnswer { workspace, message }, message))
 }

@@ -133,7 +133,7 @@ async fn delete_for(
         );
     audit::record(&tx, &platform.clock, record).await?;
     tx.commit().await?;
-    let message = "The workspace is deleted.";
+    let message = "The workspace was deleted.";
     Ok(Reply::ok(DeletedWorkspace { workspace_id, deleted_at: now, message }, message))
 }
 

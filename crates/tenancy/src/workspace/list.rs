@@ -29,7 +29,7 @@ errors! {
 /// List the workspaces of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/workspaces", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"), SkipLimit),
-    responses((status = 200, description = "All with `workspace.read`, else those that the caller belongs to or that are public", body = Envelope<Workspaces>), ListErrors))]
+    responses((status = 200, description = "All with `workspace.read`, otherwise those that the caller belongs to or that are public", body = Envelope<Workspaces>), ListErrors))]
 pub async fn list_organization_workspaces(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -45,7 +45,7 @@ pub async fn list_organization_workspaces(
     page_of(&tenancy, query, window).await
 }
 
-/// List the workspaces that the caller can reach, over all organizations
+/// List the workspaces that the caller can access, across all organizations
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces", params(SkipLimit),
     responses((status = 200, description = "Ordered by name", body = Envelope<Workspaces>), ListErrors))]
 pub async fn list_workspaces(

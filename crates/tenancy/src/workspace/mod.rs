@@ -190,7 +190,7 @@ impl Tenancy {
             && scopes.narrow(&PermissionSet::from([Permission::WorkspaceRead])).is_empty()
         {
             return Err(Error::new(ErrorCode::Forbidden)
-                .with_message("The token's scopes do not reach so far.")
+                .with_message("The token's scopes do not allow this.")
                 .with_source(MissingScope(Permission::WorkspaceRead)));
         }
         if !self.may_see(&caller, &found).await? {

@@ -58,7 +58,7 @@ pub struct ProvisionEntry {
     /// Unique in the organization.
     #[garde(length(chars, min = 1, max = 255), custom(super::has_a_letter))]
     pub name: String,
-    /// Unique in the organization; made from the name where it is left out.
+    /// Unique in the organization; made from the name if it is left out.
     #[garde(inner(custom(super::is_slug)))]
     #[schema(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", max_length = 63)]
     pub slug: Option<String>,
@@ -73,22 +73,23 @@ pub struct ProvisionEntry {
     #[serde(default)]
     #[schema(max_items = 100)]
     pub members: Vec<ProvisionMember>,
-    /// What the caller calls the workspace, unique in the organization: an entry whose key is known already is left alone.
+    /// The caller's own key for the workspace, unique in the organization: an entry whose key is already known is left
+    /// unchanged.
     #[garde(inner(length(chars, min = 1, max = 255)))]
     pub external_key: Option<String>,
 }
 
-/// Somebody to be given a role in the workspace.
+/// Someone to be given a role in the workspace.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 pub struct ProvisionMember {
     pub user_id: UserId,
-    /// A role of the organization, with no more permissions than one's own.
+    /// A role of the organization, with no more permissions than your own.
     pub role_id: RoleId,
 }
 
 fn each_person_once(members: &[ProvisionMember], (): &()) -> garde::Result {
     let people: BTreeSet<UserId> = members.iter().map(|member| member.user_id).collect();
-    if people.len() == members.len() { Ok(()) } else { Err(garde::Error::new("names somebody more than once")) }
+    if people.len() == members.len() { Ok(()) } else { Err(garde::Error::new("names someone more than once")) }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -166,13 +167,13 @@ pub async fn provision_workspaces(
     let count = |wanted: ProvisionStatus| results.iter().filter(|result| result.status == wanted).count();
     let (created_count, failed_count) = (count(ProvisionStatus::Created), count(ProvisionStatus::Failed));
     let message = match request.dry_run {
-        true => "This is what would happen; nothing did.",
+        true => "This is what would happen; nothing was changed.",
         false => {
             if created_count > 0 {
                 tx.publish(Event::OrganizationChanged(tenant.id())).await?;
             }
             tx.commit().await?;
-            "The workspaces are provisioned."
+            "The workspaces were provisioned."
         }
     };
     Ok(Reply::ok(ProvisionAnswer { results, created_count, failed_count, message }, message))

@@ -57,7 +57,7 @@ pub async fn set_default_workspace(
         audit::record(&tx, &platform.clock, record).await?;
         tx.commit().await?;
     }
-    let message = "The workspace is the default.";
+    let message = "The workspace is now the default.";
     let workspace = Workspace::of(platform.db.read(), tenant, workspace).await?;
     Ok(Reply::ok(WorkspaceAnswer { workspace, message }, message))
 }

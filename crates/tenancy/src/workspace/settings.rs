@@ -42,11 +42,11 @@ pub(crate) struct Settings {
 /// The settings of a workspace that are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WorkspaceSettings {
-    /// Whether every member of the organization may stand in the workspace. There they have the permissions of its default
-    /// role (of a Viewer, where there is none) that are about sources, files and questions; policies hold for them as for
-    /// everybody.
+    /// Whether every member of the organization may use the workspace. There they have those permissions of its default
+    /// role (of Viewer, if there is none) that are about sources, files and questions; policies apply to them as to
+    /// everyone.
     pub allow_public_access: bool,
-    /// The role of who is let into the workspace without another one; where it is null, that of the organization.
+    /// The role of people who join the workspace without another one; if it is null, that of the organization.
     pub default_role_id: Option<RoleId>,
 }
 
@@ -75,12 +75,12 @@ pub struct WorkspaceSettingSources {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"allow_public_access": false, "default_role_id": 42}))]
 pub struct WorkspaceSettingsChange {
-    /// `false` by default. Who opens a workspace gives its default role to every member, so they need `role.assign` and no
-    /// less than the role's permissions; and the organization must allow it.
+    /// `false` by default. Opening a workspace gives its default role to every member, so it needs `role.assign` and
+    /// all permissions of that role; and the organization must allow it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub allow_public_access: Option<Option<bool>>,
-    /// A role of the organization, with no more permissions than one's own; none by default.
+    /// A role of the organization, with no more permissions than your own; none by default.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RoleId>)]
     pub default_role_id: Option<Option<RoleId>>,
@@ -340,7 +340,7 @@ pub async fn update_workspace_settings(
 ) -> Result<Reply<WorkspaceSettingsAnswer>> {
     let changes = Changes { settings: Some(request.settings), ..Changes::of("workspace.update_settings") };
     let (tenant, workspace) = update::apply(&tenancy, &caller, &origin, None, workspace_id, changes).await?;
-    let message = "The settings are changed.";
+    let message = "The settings were changed.";
     let db = tenancy.identity.platform.db.read();
     Ok(Reply::ok(WorkspaceSettingsAnswer::of(db, tenant, &workspace, message).await?, message))
 }

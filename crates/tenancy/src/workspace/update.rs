@@ -79,10 +79,10 @@ pub async fn update_workspace_in_organization(
     answer(&tenancy, apply(&tenancy, &caller, &origin, Some(org_id), workspace_id, changes).await?).await
 }
 
-/// Change name and settings of a workspace
+/// Change the name and settings of a workspace
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}", tag = "workspaces",
     params(("workspace_id" = WorkspaceId, Path, description = "The workspace")), request_body = UpdateWorkspaceRequest,
-    responses((status = 200, description = "As it is now; what was left out stays", body = Envelope<WorkspaceAnswer>), UpdateErrors))]
+    responses((status = 200, description = "As it is now; anything left out is unchanged", body = Envelope<WorkspaceAnswer>), UpdateErrors))]
 pub async fn update_workspace(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -95,7 +95,7 @@ pub async fn update_workspace(
 }
 
 async fn answer(tenancy: &Tenancy, (tenant, row): (Tenant, Model)) -> Result<Reply<WorkspaceAnswer>> {
-    let message = "The workspace is changed.";
+    let message = "The workspace was changed.";
     let workspace = Workspace::of(tenancy.identity.platform.db.read(), tenant, row).await?;
     Ok(Reply::ok(WorkspaceAnswer { workspace, message }, message))
 }

@@ -26,7 +26,7 @@ async fn login(server: &Server, email: &str, password: &str) -> rivergen_tests::
 }
 
 async fn mailed_token(server: &Server, email: &str) -> String {
-    let mail = server.mailbox().titled(email, "Set another password").await;
+    let mail = server.mailbox().titled(email, "Set a new password").await;
     let link = mail.links().into_iter().find(|link| link.contains("token=")).unwrap();
     assert!(link.starts_with(&format!("{}/reset-password?token=", server.url())), "{link}");
     // It shows a page, and following it changes nothing.

@@ -113,7 +113,7 @@ async fn a_taken_address_can_be_hidden(server: &Server) {
     let shape = |data: &serde_json::Value| data.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(shape(&first), shape(&second));
     // Two mails that are sent at the same time come in any order.
-    let told = |mail: &rivergen_tests::Mail| mail.subject == "You have an account already";
+    let told = |mail: &rivergen_tests::Mail| mail.subject == "You already have an account";
     rivergen_tests::eventually("the notice", async || {
         server.mailbox().to("ada@new.example").iter().any(told).then_some(())
     })

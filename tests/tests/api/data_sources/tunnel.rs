@@ -79,7 +79,7 @@ async fn a_host_key_that_nobody_confirmed_gets_no_secret(server: &Server) {
     let id = acme.admin.register(body).await;
     let data = acme.admin.checked(id).await;
     let reason = data["failure_reason"].as_str().unwrap();
-    assert!(reason.contains(&bastion.fingerprint()) && reason.contains("somebody stands between"), "{reason}");
+    assert!(reason.contains(&bastion.fingerprint()) && reason.contains("someone is intercepting"), "{reason}");
     database.remove().await;
 }
 

@@ -213,7 +213,7 @@ async fn cross_site_request_forgery_of_the_sign_in(server: &Server) {
     ];
     let answer = post(&browser.0, "/oauth/sign-in", &forged).await;
     assert!(answer.status == 200 && answer.headers.get("location").is_none());
-    assert!(answer.body.as_str().unwrap().contains("too old"));
+    assert!(answer.body.as_str().unwrap().contains("has expired"));
 }
 
 async fn client_impersonation(server: &Server) {

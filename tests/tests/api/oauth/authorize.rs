@@ -199,7 +199,7 @@ async fn nobody_but_whom_the_application_means_is_taken(server: &Server) {
     let hint = app.tokens(&acme.developer).await;
     let query = app.request(&pkce, &[("id_token_hint", text(&hint, "id_token"))]);
     let page = browser.sign_in(&browser.open(&query).await, &acme.viewer.email).await;
-    assert!(page.body.as_str().unwrap().contains("The application means somebody else"), "{}", page.body);
+    assert!(page.body.as_str().unwrap().contains("The application expects someone else"), "{}", page.body);
     let answer = browser.sign_in(&page, &acme.developer.email).await;
     let code = answer_of(&location(&answer), "code").unwrap();
     let tokens = granted(app.exchange(&code, &pkce).await);
@@ -555,12 +555,12 @@ async fn an_application_posts_its_request(server: &Server) {
     let (_, query) = answer.headers["location"].to_str().unwrap().split_once("/oauth/authorize?").unwrap();
     let page = browser.sign_in(&browser.open(query).await, &acme.viewer.email).await;
     // They are told that it goes on, whether the application asked for that or not.
-    assert!(page.body.as_str().unwrap().contains("when you are not there"), "{}", page.body);
+    assert!(page.body.as_str().unwrap().contains("when you are away"), "{}", page.body);
     let to = location(&browser.decide(&page, true).await);
     granted(app.exchange(&answer_of(&to, "code").unwrap(), &pkce).await);
     // Clicking twice shows a page.
     let request = browser.0.request(reqwest::Method::POST, "/oauth/authorize").header("accept", "text/html");
     let twice = super::form(&[("ticket", &field(&page, "ticket")), ("approve", "true")]);
     let answer = browser.0.send(request.header("content-type", form).body(twice)).await;
-    assert!(answer.status == 400 && answer.body.as_str().is_some_and(|html| html.contains("cannot go on")));
+    assert!(answer.status == 400 && answer.body.as_str().is_some_and(|html| html.contains("cannot continue")));
 }

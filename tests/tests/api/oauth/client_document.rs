@@ -142,8 +142,8 @@ async fn a_document_is_enough(server: &Server) {
     let (browser, pkce) = (Browser::new(server), Pkce::new());
     let page = browser.sign_in(&browser.open(&app.request(&pkce, &[])).await, &acme.viewer.email).await;
     let html = page.body.as_str().unwrap();
-    assert!(html.contains("Editor asks to act for you") && html.contains("Nobody of your organization"), "{html}");
-    assert!(html.contains("It tells of itself at"), "{html}");
+    assert!(html.contains("Editor asks to act for you") && html.contains("Nobody in your organization"), "{html}");
+    assert!(html.contains("It describes itself at"), "{html}");
     let code = answer_of(&location(&browser.decide(&page, true).await), "code").unwrap();
     let tokens = granted(app.exchange(&code, &pkce).await);
     let said: Value = jsonwebtoken::dangerous::insecure_decode_claims(text(&tokens, "access_token")).unwrap();

@@ -84,7 +84,7 @@ async fn a_reset_of_the_password_ends_what_was_let(server: &Server) {
     let organization = format!("/api/v1/organizations/{}", acme.id);
     app.caller(&tokens).get(&organization).await.ok();
     server.anonymous().post("/api/v1/auth/forgot-password", json!({"email": acme.viewer.email})).await.ok();
-    let mail = server.mailbox().titled(&acme.viewer.email, "Set another password").await;
+    let mail = server.mailbox().titled(&acme.viewer.email, "Set a new password").await;
     let link = mail.links().into_iter().find(|link| link.contains("token=")).unwrap();
     let body = json!({"token": link.split_once("token=").unwrap().1, "new_password": "Better2stapler"});
     server.anonymous().post("/api/v1/auth/reset-password", body).await.ok();

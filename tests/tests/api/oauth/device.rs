@@ -62,25 +62,25 @@ async fn a_device_is_connected(server: &Server) {
     assert!(html.contains("Television asks to act for you") && html.contains(text(&codes, "user_code")), "{html}");
     // Not by a form of another site.
     let forged = [("user_code", text(&codes, "user_code")), ("approve", "true")];
-    assert!(post(&browser.0, "/oauth/device", &forged).await.body.as_str().unwrap().contains("too old"));
+    assert!(post(&browser.0, "/oauth/device", &forged).await.body.as_str().unwrap().contains("has expired"));
     let ticket = field(&page, "ticket");
     let cross_site = super::form(&[("ticket", &ticket), ("approve", "true")]);
     for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
         let request = browser.0.request(reqwest::Method::POST, "/oauth/device").header(header, value);
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(cross_site.clone());
         let answer = browser.0.send(request).await;
-        assert!(answer.body.as_str().unwrap().contains("too old"), "{header}: {}", answer.body);
+        assert!(answer.body.as_str().unwrap().contains("has expired"), "{header}: {}", answer.body);
     }
     // Nor in another person's browser, nor as the ticket of a browser's request.
     let other = Browser::new(server);
     let theirs = consent(&other, &codes, &acme.developer.email).await;
-    assert!(decide(&browser, &theirs, "true").await.body.as_str().unwrap().contains("too old"));
+    assert!(decide(&browser, &theirs, "true").await.body.as_str().unwrap().contains("has expired"));
     assert_eq!(browser.decide(&page, true).await.status, 400);
     let done = decide(&browser, &page, "true").await;
     assert!(done.body.as_str().unwrap().contains("connected"), "{}", done.body);
     // It counts for this device alone.
     assert_eq!(server.count("SELECT count(*) FROM oauth_consents").await, 0);
-    assert!(decide(&other, &theirs, "true").await.body.as_str().unwrap().contains("no such code"));
+    assert!(decide(&other, &theirs, "true").await.body.as_str().unwrap().contains("The code does not exist"));
     let tokens = granted(ask(&app, &codes).await);
     app.caller(&tokens).get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
     assert!(tokens["id_token"].is_string());
@@ -99,7 +99,7 @@ async fn a_device_is_refused(server: &Server) {
     decide(&browser, &page, "false").await;
     refused(ask(&app, &codes).await, 400, "access_denied");
     let again = decide(&browser, &page, "true").await;
-    assert!(again.body.as_str().unwrap().contains("too old"), "{}", again.body);
+    assert!(again.body.as_str().unwrap().contains("has expired"), "{}", again.body);
     assert_eq!(server.count("SELECT count(*) FROM oauth_grants").await, 0);
 }
 

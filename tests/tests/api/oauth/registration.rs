@@ -192,7 +192,7 @@ async fn it_is_given_no_more_scope_than_members_may_allow(server: &Server) {
     assert_eq!(text(&made, "scope"), "read");
 }
 
-const WARNING: &str = "Nobody of your organization has checked who made this program";
+const WARNING: &str = "Nobody in your organization has checked who made this program";
 
 async fn people_read_that_nobody_has_checked_it(server: &Server) {
     let acme = acme(server, "open").await;

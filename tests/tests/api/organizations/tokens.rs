@@ -38,7 +38,7 @@ async fn a_member_makes_a_token_for_the_organization(server: &Server) {
     let program = acme.viewer.client.with_token(token);
     program.get(&format!("/api/v1/organizations/{}", acme.id)).await.ok();
     assert!(!format!("{:?}", server.rows("SELECT * FROM personal_access_tokens").await).contains(token));
-    server.mailbox().titled(&acme.viewer.email, "token was made").await;
+    server.mailbox().titled(&acme.viewer.email, "token was created").await;
     assert_eq!(server.audited("token.create", "success").await, 1);
     // One store: its owner finds it among their own.
     let own = acme.viewer.client.get("/api/v1/auth/tokens").await.ok();

@@ -115,7 +115,7 @@ async fn a_sample_never_tells_more_than_the_caller_may_see(server: &Server) {
     let close = json!({"rule_name": "r", "rule_type": "deny_access", "rule_config": {"table": "customers"}});
     for (kind, rule, reason) in [
         ("data_masking", mask.clone(), "masked for you"),
-        ("row_level_security", filter, "other rows"),
+        ("row_level_security", filter, "different rows"),
         ("access_control", hide, "hidden from you"),
         ("access_control", close, "may not read"),
     ] {
@@ -141,7 +141,7 @@ async fn a_sample_never_tells_more_than_the_caller_may_see(server: &Server) {
     assert!(simulate(&acme, &shop, cover).await.ok()["sample"].is_object());
     let probing = json!({"sample_rows": 5, "user_id": acme.viewer.id, "changes": {"drafts": [redacted, probe]}});
     let data = simulate(&acme, &shop, probing).await.ok();
-    assert!(data["sample_refused_because"].as_str().unwrap().contains("chosen by columns"), "{data}");
+    assert!(data["sample_refused_because"].as_str().unwrap().contains("depends on columns"), "{data}");
 }
 
 async fn nothing_is_changed_by_it(server: &Server) {

@@ -94,7 +94,7 @@ async fn proposals_come_from_names_and_values(server: &Server) {
         told,
         [
             ("contact", "pii.email", "3 of 3 values look like e-mail addresses"),
-            ("phone", "pii.phone", "the name has “phone” in it")
+            ("phone", "pii.phone", "the name contains “phone”")
         ]
     );
     // What was proposed or rejected is not proposed again.
@@ -128,7 +128,7 @@ async fn texts_inside_structures_and_lists_are_looked_at(server: &Server) {
         [
             ["lines", "pii.email", "lines.to: 3 of 3 values look like e-mail addresses"],
             ["person", "pii.email", "person.reach: 3 of 3 values look like e-mail addresses"],
-            ["person", "pii.phone", "person.phone: the name has “phone” in it"],
+            ["person", "pii.phone", "person.phone: the name contains “phone”"],
         ]
     );
 }

@@ -97,7 +97,7 @@ async fn an_organization_chooses_the_servers_model(backend: Backend) {
     assert!(planner["tokens_this_month"].as_i64().unwrap() > 1000, "{planner}");
     // A model here is budgeted as those elsewhere are.
     let error = acme.viewer.client.post(EXECUTE, body).await.error(502, "PLANNER_UNAVAILABLE");
-    assert!(error["message"].as_str().unwrap().contains("10 tokens of this month are spent"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("spent its 10 tokens for this month"), "{error}");
     server.stop().await;
 }
 

@@ -299,7 +299,7 @@ async fn a_provider_signs_in_its_own_domains(backend: Backend) {
     let over = json!({"jit_provisioning": true, "domains": ["labs.example"]});
     let provider = world.register(&world.acme, real.registration("Labs"), over).await;
     world.through(provider, "v~viewer@acme.example").await.error(403, "SSO_USER_NOT_ALLOWED");
-    assert!(world.refusal().await.contains("not among those of this provider"));
+    assert!(world.refusal().await.contains("is not one of this provider's domains"));
     world.enter(world.through(provider, "l~l@labs.example").await).await;
     world.stop().await;
 }

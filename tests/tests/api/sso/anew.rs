@@ -144,7 +144,7 @@ async fn a_provider_that_does_not_say_that_it_asked_proves_nothing(backend: Back
     for told in [Value::Null, json!(world.now() - 3600), json!(world.now() - 120)] {
         let answer = world.asked_anew(provider, &crooked, &person, json!({"auth_time": told})).await;
         answer.error(403, "NOT_ASKED_ANEW");
-        assert!(world.refusal().await.contains("does not say that it asked anew"), "{told}");
+        assert!(world.refusal().await.contains("does not say that the person signed in just now"), "{told}");
     }
     // Of a usual sign-in nothing of the kind is wanted.
     world.let_say(&crooked, json!({"auth_time": null}));
@@ -165,7 +165,7 @@ async fn nobody_else_comes_back(backend: Backend) {
     let nobody = json!({"sub": "nobody", "email": "nobody@acme.example"});
     for claims in [developer, owner, nobody.clone()] {
         world.asked_anew(provider, &crooked, &person, claims).await.error(403, "ANOTHER_PERSON");
-        assert!(world.refusal().await.contains("somebody else came back"));
+        assert!(world.refusal().await.contains("not the one who was asked"));
     }
     assert_eq!(world.server.count("SELECT count(*) FROM sso_identities").await, 2);
     let made = "SELECT count(*) FROM user_emails WHERE email = 'nobody@acme.example'";

@@ -93,7 +93,7 @@ async fn mix_up_a_code_of_one_provider_is_not_brought_to_another(backend: Backen
     let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
     assert_eq!(back.path(), format!("/api/v1/sso/oidc/callback/{}", world.acme.id));
     victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
-    assert!(world.refusal().await.contains("another address"));
+    assert!(world.refusal().await.contains("a different address"));
     assert!(evil.says().codes.is_empty() && honest.says().codes.is_empty());
     // Nor is the other's address, or that for all, of use to it.
     for path in [format!("/api/v1/sso/oidc/callback/{}", world.acme.id), "/api/v1/sso/oidc/callback".to_owned()] {
@@ -243,7 +243,7 @@ async fn domain_take_over_a_provider_speaks_for_its_organizations_domains_alone(
     for address in ["viewer@acme.example", "new@acme.example", "owner@globex.example", "ada@sub.acme.example"] {
         evil.says().claims = json!({"sub": address, "email": address});
         world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
-        assert!(world.refusal().await.contains("has not proved the domain"), "{address}");
+        assert!(world.refusal().await.contains("has not verified the domain"), "{address}");
     }
     // A claimed domain is not a proved one, and another's cannot be routed.
     let claim = json!({"domain": "acme.example"});
@@ -251,7 +251,7 @@ async fn domain_take_over_a_provider_speaks_for_its_organizations_domains_alone(
     globex.owner.client.put(&path, json!({"domains": ["acme.example"]})).await.invalid("domains[0]");
     evil.says().claims = json!({"sub": "x", "email": "viewer@acme.example"});
     world.lied(at_evil, &evil).await.error(403, "SSO_USER_NOT_ALLOWED");
-    assert!(world.refusal().await.contains("has not proved the domain"));
+    assert!(world.refusal().await.contains("has not verified the domain"));
     world.stop().await;
 }
 
@@ -331,7 +331,7 @@ async fn ssrf_no_spelling_of_an_address_inside_is_taken(backend: Backend) {
         ("https://127.0.0.1:8443/x", "a loopback address"),
         ("https://2130706433/x", "a loopback address"),
         ("https://[::1]/x", "a loopback address"),
-        ("https://[::ffff:127.0.0.1]/x", "an IPv4 address in the clothes of IPv6"),
+        ("https://[::ffff:127.0.0.1]/x", "an IPv4 address written as IPv6"),
         ("https://169.254.169.254/latest", "an address of cloud metadata"),
         ("https://10.0.0.1/x", "a private address"),
     ] {
@@ -388,7 +388,7 @@ async fn inside() -> (Place, [(String, &'static str); 3]) {
     let place = Place::open("127.0.0.2", None).await;
     let addresses = [
         (place.url(), "which the configuration denies"),
-        (format!("http://[::ffff:127.0.0.2]:{}", place.address.port()), "an IPv4 address in the clothes of IPv6"),
+        (format!("http://[::ffff:127.0.0.2]:{}", place.address.port()), "an IPv4 address written as IPv6"),
         ("http://169.254.169.254".to_owned(), "an address of cloud metadata"),
     ];
     (place, addresses)
@@ -512,7 +512,7 @@ async fn nobody_becomes_by_a_provider_of_their_own_what_they_are_not(backend: Ba
     let as_owner = json!({"sub": "boss", "email": acme.owner.email, "amr": ["pwd", "mfa"]});
     crooked.says().claims = as_owner.clone();
     world.lied(provider, &crooked).await.error(403, "SSO_USER_NOT_ALLOWED");
-    assert!(world.refusal().await.contains("holds more"));
+    assert!(world.refusal().await.contains("has more permissions"));
     // Others come in, and the owner too once an owner has vouched for it; no more when somebody else has changed it.
     crooked.says().claims = json!({"sub": "dev", "email": acme.developer.email});
     world.enter(world.lied(provider, &crooked).await).await;
@@ -526,7 +526,7 @@ async fn nobody_becomes_by_a_provider_of_their_own_what_they_are_not(backend: Ba
     // Nor when whoever vouched for it has left, which the test of the provider says, until somebody else does.
     let test = format!("{path}/test");
     let faults = async || acme.owner.client.post_empty(&test).await.ok()["test_results"]["errors"].to_string();
-    let gone = "no active member any more";
+    let gone = "no longer an active member";
     assert!(!faults().await.contains(gone));
     acme.owner.client.delete(&format!("/api/v1/organizations/{}/members/{}", acme.id, acme.admin.id)).await.ok();
     assert!(faults().await.contains(gone));
@@ -591,7 +591,7 @@ async fn mix_up_two_providers_of_one_organization_have_two_addresses(backend: Ba
     let victim = world.browser();
     let back = led_on(&world, &victim, at_evil, at_honest, &honest).await;
     victim.client().get(&path_of(&back)).await.error(401, "OIDC_TOKEN_REJECTED");
-    assert!(world.refusal().await.contains("another address"));
+    assert!(world.refusal().await.contains("a different address"));
     assert!(evil.says().codes.is_empty() && honest.says().codes.is_empty());
     // Both work, each by its own.
     for (provider, crooked) in [(at_honest, &honest), (at_evil, &evil)] {

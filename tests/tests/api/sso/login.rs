@@ -81,7 +81,7 @@ async fn the_provider_is_found_by_address_and_by_organization(backend: Backend) 
         "provider_id=4711",
     ] {
         let error = anonymous.get(&start(query)).await.error(404, "SSO_NOT_CONFIGURED");
-        assert_eq!(error["message"], "There is no single sign-on for this; sign in another way.", "{query}");
+        assert_eq!(error["message"], "Single sign-on is not set up for this; sign in another way.", "{query}");
     }
     anonymous.get(&start("")).await.invalid("email");
     anonymous.get(&start("email=nonsense")).await.invalid("email");
@@ -275,9 +275,9 @@ async fn a_rehearsal_shows_what_would_happen_and_signs_nobody_in(backend: Backen
     assert_eq!(shown["roles"]["given"][0]["name"], "Developer");
     assert_eq!(shown["roles"]["groups_without_role"], json!(["Chess"]));
     for (claims, decision, words) in [
-        (json!({"email": "new@acme.example"}), "refuse", "does not make members"),
+        (json!({"email": "new@acme.example"}), "refuse", "does not add members"),
         (json!({"email": "viewer@acme.example", "email_verified": false}), "refuse", "is verified"),
-        (json!({"email": "x@other.example"}), "refuse", "has not proved the domain"),
+        (json!({"email": "x@other.example"}), "refuse", "has not verified the domain"),
     ] {
         let shown = rehearse(claims).await.ok();
         assert_eq!(shown["decision"], decision, "{shown}");

@@ -243,7 +243,7 @@ async fn a_test_says_what_is_wrong_in_words(backend: Backend) {
     assert_eq!(shown["last_test_succeeded"], true);
     assert!(shown["last_tested_at"].is_string());
     for (document, words) in [
-        (json!({"id_token_signing_alg_values_supported": ["HS256"]}), "signs its ID tokens with no key"),
+        (json!({"id_token_signing_alg_values_supported": ["HS256"]}), "does not publish the public half"),
         (json!({"token_endpoint": null}), "no token endpoint"),
         (json!({"token_endpoint": "ftp://x.example/token"}), "is not https"),
         (json!({"scopes_supported": ["openid"]}), "does not know the scopes profile, email"),

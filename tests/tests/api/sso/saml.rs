@@ -163,7 +163,7 @@ async fn a_response_is_good_once_in_its_browser_and_for_its_request(backend: Bac
     let mut swapped = form.clone();
     swapped["RelayState"] = other["RelayState"].clone();
     post(&browser, &swapped).await.error(401, "SAML_ASSERTION_REJECTED");
-    assert!(world.refusal().await.contains("another request"));
+    assert!(world.refusal().await.contains("a different request"));
     // Without its state it is not one that nobody asked for.
     let mut without = form.clone();
     without["RelayState"] = Value::Null;
@@ -176,7 +176,7 @@ async fn a_response_is_good_once_in_its_browser_and_for_its_request(backend: Bac
     let unasked = idp.ask("unasked", &format!("sp={sp}&acs={acs}&{how}")).await;
     code_of(post(&world.browser(), &unasked).await);
     post(&world.browser(), &unasked).await.error(401, "SAML_ASSERTION_REJECTED");
-    assert_eq!(world.refusal().await, "the assertion was used before");
+    assert_eq!(world.refusal().await, "the assertion was already used");
     // When it is over, it is forgotten, and refused for its time.
     world.server.clock().advance(chrono::Duration::hours(2));
     post(&world.browser(), &unasked).await.error(401, "SAML_ASSERTION_REJECTED");
@@ -253,7 +253,7 @@ async fn what_is_not_believed_is_told_to_administrators_alone(backend: Backend) 
     let anonymous = world.server.anonymous();
     for body in ["", "x=1", "SAMLResponse=%25%25", "SAMLResponse=PHg%2BPC94Pg%3D%3D"] {
         let error = anonymous.post_raw(&acs, FORM, body).await.error(400, "SAML_RESPONSE_INVALID");
-        assert_eq!(error["message"], "This is no SAML response that can be read.", "{body}");
+        assert_eq!(error["message"], "This is not a readable SAML response.", "{body}");
     }
     let bomb = STANDARD.encode(r#"<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>"#);
     anonymous
@@ -273,8 +273,8 @@ async fn what_is_not_believed_is_told_to_administrators_alone(backend: Backend) 
     let xml = String::from_utf8(STANDARD.decode(changed["SAMLResponse"].as_str().unwrap()).unwrap()).unwrap();
     changed["SAMLResponse"] = STANDARD.encode(xml.replace("viewer@", "owner@")).into();
     let error = post(&browser, &changed).await.error(401, "SAML_ASSERTION_REJECTED");
-    assert_eq!(error["message"], "What the identity provider says cannot be trusted; start the sign-in again.");
-    assert!(world.refusal().await.contains("signature does not fit"), "{}", world.refusal().await);
+    assert_eq!(error["message"], "The identity provider's answer could not be trusted; start the sign-in again.");
+    assert!(world.refusal().await.contains("signature does not match"), "{}", world.refusal().await);
 
     anonymous.post_raw("/api/v1/sso/saml/acs/4711", FORM, "SAMLResponse=x").await.error(404, "PROVIDER_NOT_FOUND");
     anonymous.get("/api/v1/sso/saml/metadata/4711").await.error(404, "PROVIDER_NOT_FOUND");
@@ -326,7 +326,7 @@ async fn metadata_is_exchanged_both_ways_and_followed(backend: Backend) {
     let late = idp.metadata().await.replacen("entityID=", "validUntil=\"2021-01-01T00:00:00Z\" entityID=", 1);
     let body = json!({"provider_type": "saml", "name": "Corp", "metadata_xml": late});
     let error = owner.post("/api/v1/sso/providers", body).await.invalid("metadata_xml").to_string();
-    assert!(error.contains("its time is over since 2021-01-01"), "{error}");
+    assert!(error.contains("it expired on 2021-01-01"), "{error}");
     let body = json!({"provider_type": "saml", "name": "Corp", "metadata_url": format!("{}/nowhere", idp.base)});
     owner.post("/api/v1/sso/providers", body).await.invalid("metadata_url");
     let body = json!({"provider_type": "saml", "name": "Corp", "metadata_url": "http://169.254.169.254/latest"});
@@ -510,7 +510,7 @@ async fn a_forged_logout_request_ends_no_session(backend: Backend) {
     let honest = asked(&idp, &slo).await;
     let xml = String::from_utf8(STANDARD.decode(&honest).unwrap()).unwrap();
     refused(&STANDARD.encode(unsigned(&xml)), "is not signed").await;
-    refused(&STANDARD.encode(xml.replace(">ada<", ">ada <")), "signature does not fit").await;
+    refused(&STANDARD.encode(xml.replace(">ada<", ">ada <")), "signature does not match").await;
     refused(&asked(&another, &slo).await, "a certificate that is not among those of this provider").await;
     refused(&asked(&idp, "https://other.example/slo").await, "it is addressed to https://other.example/slo").await;
     // Kept for a quarter of an hour.
@@ -523,7 +523,7 @@ async fn a_forged_logout_request_ends_no_session(backend: Backend) {
     assert_eq!(send(&honest).await.status, StatusCode::FOUND);
     person.get("/api/v1/auth/me").await.error(401, "UNAUTHORIZED");
     let later = sign_in().await;
-    refused(&honest, "the LogoutRequest was used before").await;
+    refused(&honest, "the LogoutRequest was already used").await;
     later.get("/api/v1/auth/me").await.ok();
     // Nor does the provider itself by a key that it has not published.
     idp.change_key().await;

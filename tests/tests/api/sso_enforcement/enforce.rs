@@ -258,7 +258,7 @@ async fn an_owner_who_has_nothing_but_the_provider_is_no_way_back_in(server: &Se
     lose(acme.owner.id).await;
     let required = json!({"sso_mode": "required", "grace_period_days": 9});
     let error = owner.post(&path("enforce", acme), required.clone()).await.invalid("exempt_user_ids").to_string();
-    assert!(error.contains("a password or a passkey"), "{error}");
+    assert!(error.contains("a password or passkey"), "{error}");
     server.execute(&format!("UPDATE users SET password_hash = '{password}' WHERE id = {}", acme.owner.id)).await;
     server.forget().await;
     // Beside one who can come in, another one need not: but then the first one stays.

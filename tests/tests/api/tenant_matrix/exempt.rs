@@ -7,7 +7,7 @@ pub const EXEMPT: &[(&str, &str, &str)] = &[
     ("POST /api/v1/auth/tokens", "organization_id", "documented as 400: token_creation_failed"),
     ("GET /api/v1/organizations/{org_id}/audit-logs", "actor_id", "a filter among the organization's records"),
     ("POST /api/v1/users/bulk-status", "user_ids", "each is answered for itself"),
-    ("GET /api/v1/devices/", "user_id", "goes with organization_id alone: 422"),
+    ("GET /api/v1/devices/", "user_id", "only together with organization_id: 422"),
     ("GET /api/v1/organizations/{org_id}/members", "role_id", "a filter: nobody holds another's role"),
     ("POST /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),
     ("GET /api/v1/organizations/{org_id}/tokens", "org_id", "documented as 403: organization_access_denied"),

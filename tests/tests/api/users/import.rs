@@ -217,7 +217,7 @@ async fn an_import_whose_starter_may_no_more_stops(server: &Server) {
     acme.owner.client.put(&format!("/api/v1/users/{}/status", acme.admin.id), suspend).await.ok();
     let end = goes_on(server, &acme, &started).await;
     assert_eq!(end["status"], "failed");
-    assert_eq!(end["failure"], "Whoever started the import may not add people any more.");
+    assert_eq!(end["failure"], "The person who started the import may no longer add people.");
     assert_eq!(server.count("SELECT count(*) FROM invitations WHERE email = 'bob@new.example'").await, 0);
 }
 

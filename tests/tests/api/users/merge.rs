@@ -63,7 +63,7 @@ async fn what_the_duplicate_owns_moves_and_its_ways_in_end(server: &Server) {
         format!("SELECT count(*) FROM data_sources WHERE id = {source} AND created_by_user_id = {}", survivor.id);
     assert_eq!(server.count(&owners).await, 1);
     for person in [duplicate, survivor] {
-        server.mailbox().titled(&person.email, "Two accounts became one").await;
+        server.mailbox().titled(&person.email, "Your accounts were merged").await;
     }
     assert_eq!(server.audited("user.merge", "success").await, 1);
 }

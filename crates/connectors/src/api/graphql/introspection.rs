@@ -252,7 +252,7 @@ fn leaf(of: &TypeRef) -> Option<Option<DataType>> {
 pub(super) fn root_fields(answer: &Value, depth: usize) -> Result<Vec<RootField>, ConnectorError> {
     let schema = answer.get("__schema").map(Value::to_text).unwrap_or_default();
     let schema: Schema = serde_json::from_str(&schema).map_err(|_| {
-        ConnectorError::Unsupported("the API does not answer introspection, which its tables come from".into())
+        ConnectorError::Unsupported("the API does not allow introspection, which its tables come from".into())
     })?;
     let types = Types(schema.types.into_iter().map(|found| (found.name.clone(), found)).collect());
     let root = TypeRef { kind: "OBJECT".into(), name: Some(schema.query_type.name), inner: None };

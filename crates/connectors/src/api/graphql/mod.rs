@@ -44,7 +44,7 @@ impl Connector for Graphql {
         let metadata = json!({
             "depth": {"type": "integer", "title": "Depth of nested objects", "default": 1, "minimum": 0, "maximum": 5},
             "page_size": {"type": "integer", "title": "Rows a page", "default": 100, "minimum": 1, "maximum": 10_000},
-            "max_pages": {"type": "integer", "title": "Most pages of a scan", "default": 1_000, "minimum": 1}
+            "max_pages": {"type": "integer", "title": "Maximum pages per scan", "default": 1_000, "minimum": 1}
         });
         super::form(metadata, &["api_key", "oauth_token"])
     }

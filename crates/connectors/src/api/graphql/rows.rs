@@ -111,7 +111,7 @@ impl Rows {
                     Some(Position { page, rows: count, cursor: Some(cursor.to_owned()) })
                 }
                 _ => {
-                    let reason = format!("{name} has more rows and does not say where they begin");
+                    let reason = format!("{name} has more rows but does not say where they begin");
                     return Err(ConnectorError::Unsupported(reason));
                 }
             },

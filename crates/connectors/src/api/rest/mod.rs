@@ -57,7 +57,7 @@ impl Connector for Rest {
     fn form(&self) -> Json {
         let pagination = json!({
             "type": "object", "title": "Pages",
-            "description": "How the next rows are asked for: the header Link where nothing is said.",
+            "description": "How the next rows are asked for; with the header Link if left empty.",
             "properties": {
                 "kind": {"type": "string", "enum": ["none", "link", "next", "page", "offset", "cursor"]},
                 "pointer": {"type": "string", "description": "JSON pointer to the next address or cursor."},
@@ -74,18 +74,18 @@ impl Connector for Rest {
                 "properties": {
                     "name": {"type": "string", "title": "Table"},
                     "path": {"type": "string", "title": "Path below the address"},
-                    "rows": {"type": "string", "title": "JSON pointer to the rows", "description": "Found out where absent."},
+                    "rows": {"type": "string", "title": "JSON pointer to the rows", "description": "Detected automatically if left empty."},
                     "parameters": {"type": "object", "additionalProperties": {"type": "string"}},
-                    "filters": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Column to the parameter that narrows by equality."},
+                    "filters": {"type": "object", "additionalProperties": {"type": "string"}, "description": "From a column to the parameter that filters by it."},
                     "timestamps": {"type": "array", "items": {"type": "string"}},
                     "description": {"type": "string"},
                     "pagination": pagination
                 },
                 "required": ["path"]
             }},
-            "openapi": {"type": ["string", "object"], "title": "OpenAPI document", "description": "The document as JSON, or its address at the same server. Used where no tables are listed."},
+            "openapi": {"type": ["string", "object"], "title": "OpenAPI document", "description": "The document as JSON, or its address on the same server. Used if no tables are listed."},
             "pagination": pagination,
-            "max_pages": {"type": "integer", "title": "Most pages of a scan", "default": pages::MOST_PAGES, "minimum": 1}
+            "max_pages": {"type": "integer", "title": "Maximum pages per scan", "default": pages::MOST_PAGES, "minimum": 1}
         });
         super::form(metadata, &["api_key", "oauth_token", "username", "password"])
     }

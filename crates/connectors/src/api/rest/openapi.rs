@@ -13,7 +13,8 @@ const LONGEST_CHAIN: usize = 16;
 
 /// The endpoints that a document describes; they page as `pagination` says.
 pub(super) fn endpoints(document: &Value, pagination: Option<&Pagination>) -> Result<Vec<Endpoint>, &'static str> {
-    let paths = document.get("paths").and_then(Value::as_object).ok_or("is no OpenAPI document: it has no paths")?;
+    let paths =
+        document.get("paths").and_then(Value::as_object).ok_or("is not an OpenAPI document: it has no paths")?;
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for (path, item) in paths {
         let Some(operation) = item.get("get") else { continue };
@@ -37,7 +38,7 @@ pub(super) fn endpoints(document: &Value, pagination: Option<&Pagination>) -> Re
         });
     }
     if endpoints.is_empty() {
-        return Err("describes no GET without parameters that answers an array of objects");
+        return Err("describes no GET without parameters that returns an array of objects");
     }
     Ok(endpoints)
 }

@@ -88,7 +88,7 @@ impl Pager {
         let headers = response.headers().clone();
         let body = self.http.read(response).await?;
         if position.page > 0 && body == position.before {
-            let reason = format!("{} answers the same page again; check how it pages", self.endpoint.name);
+            let reason = format!("{} returned the same page again; check its paging settings", self.endpoint.name);
             return Err(ConnectorError::Unsupported(reason));
         }
         let answer: Value = parsed(&body)?;
@@ -175,7 +175,7 @@ impl Pager {
 
     fn follow(&self, at: &Url, link: &str) -> Result<Next, ConnectorError> {
         let mut url = at.join(link).ok().filter(|url| is_ours(&self.base, url)).ok_or_else(|| {
-            ConnectorError::Unsupported(format!("{} leads to another server for its next page", self.endpoint.name))
+            ConnectorError::Unsupported(format!("{} points to another server for its next page", self.endpoint.name))
         })?;
         url.set_fragment(None);
         Ok(Next::At(self.authorization.without_key(url)))
@@ -192,7 +192,8 @@ impl Pager {
             // An empty answer is often written so.
             Some(Value::Null) => Vec::new(),
             _ => {
-                let reason = format!("{} answers no array of rows; say where they are by `rows`", self.endpoint.name);
+                let reason =
+                    format!("{} does not return an array of rows; set `rows` to where they are", self.endpoint.name);
                 return Err(ConnectorError::Unsupported(reason));
             }
         };

@@ -97,7 +97,7 @@ impl Database {
         let place = configuration("ResultConfiguration/OutputLocation").and_then(Value::as_str);
         if output_location.is_none() && !managed && place.is_none_or(str::is_empty) {
             let reason =
-                format!("metadata.output_location is required: the workgroup {workgroup} names no place for results");
+                format!("metadata.output_location is required: the workgroup {workgroup} has no location for results");
             return Err(ConnectorError::Unsupported(reason));
         }
         Ok(configuration("EngineVersion/EffectiveEngineVersion").and_then(Value::as_str).map(str::to_owned))

@@ -40,11 +40,11 @@ impl Connector for Athena {
         let metadata = json!({
             "catalog": {"type": "string", "title": "Catalogue", "default": Settings::CATALOG},
             "workgroup": {"type": "string", "title": "Workgroup", "default": Settings::WORKGROUP},
-            "output_location": {"type": "string", "title": "Results", "description": "A folder in S3, like s3://acme-results/athena/, where the workgroup names none."}
+            "output_location": {"type": "string", "title": "Results", "description": "A folder in S3, such as s3://acme-results/athena/, if the workgroup does not set one."}
         });
         let mut form = super::form("Athena", metadata, &["region"]);
         form["properties"]["database_name"] = form::text("Database");
-        form["properties"]["connection_pool_size"] = form::pool_size("Statements at once at most");
+        form["properties"]["connection_pool_size"] = form::pool_size("Maximum statements at once");
         form["required"] = json!(["database_name", "credentials", "metadata"]);
         form
     }
@@ -82,7 +82,10 @@ impl Settings {
         }
         let output_location = config.metadata_text("output_location");
         if output_location.is_some_and(|place| place.strip_prefix("s3://").is_none_or(str::is_empty)) {
-            return Err(FieldError::new("metadata.output_location", "must be a folder like s3://acme-results/athena/"));
+            return Err(FieldError::new(
+                "metadata.output_location",
+                "must be a folder such as s3://acme-results/athena/",
+            ));
         }
         Ok(Self {
             catalog: config.metadata_text("catalog").unwrap_or(Self::CATALOG).to_owned(),

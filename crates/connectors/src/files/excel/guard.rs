@@ -30,7 +30,8 @@ pub(super) enum Format {
 }
 
 pub(super) fn too_large() -> String {
-    "it is too large unpacked: 5,000,000 cells are allowed; save its sheets as CSV or Parquet files".to_owned()
+    "it is too large when unpacked: at most 5,000,000 cells are allowed; save its sheets as CSV or Parquet files"
+        .to_owned()
 }
 
 /// Tells the format, and refuses what is too large; an error is a reason to show.

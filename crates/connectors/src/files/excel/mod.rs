@@ -53,9 +53,9 @@ impl Connector for Excel {
             "properties": {
                 "file_path": {"type": "string", "title": "File", "maxLength": 1000, "description": "A workbook in storage."},
                 "metadata": {"type": "object", "properties": {
-                    "sheet": {"type": "string", "title": "Sheet", "description": "The only sheet to read; all visible ones where empty."},
-                    "table": {"type": "string", "title": "Table name", "description": "Of a source with one sheet; made from the sheet's name where empty."},
-                    "has_header": {"type": "boolean", "title": "First row names the columns", "description": "Found out where absent."}
+                    "sheet": {"type": "string", "title": "Sheet", "description": "The only sheet to read; all visible ones if left empty."},
+                    "table": {"type": "string", "title": "Table name", "description": "For a source with one sheet; taken from the sheet's name if left empty."},
+                    "has_header": {"type": "boolean", "title": "First row has the column names", "description": "Detected automatically if left empty."}
                 }}
             },
             "required": ["file_path"]
@@ -96,7 +96,7 @@ impl OpenedWorkbook {
     async fn read(&self) -> Result<Vec<(String, Table)>, ConnectorError> {
         let path = &self.meta.location;
         if self.meta.size > LARGEST_FILE {
-            let reason = "a workbook may have 64 MiB; save its sheets as CSV or Parquet files";
+            let reason = "a workbook may have at most 64 MiB; save its sheets as CSV or Parquet files";
             return Err(unreadable(path, reason, None));
         }
         let object = self.files.get(path).await.map_err(|error| unreadable_object(path, error))?;

@@ -77,7 +77,7 @@ pub(in crate::execution) fn was_cancelled() -> Error {
 
 /// The run has an end on record already.
 pub(super) fn given_up() -> Error {
-    Error::new(ErrorCode::Conflict).with_message("The run was ended as left behind.")
+    Error::new(ErrorCode::Conflict).with_message("The run was abandoned and has been ended.")
 }
 
 /// The runs whose node has given no sign of life of them for long.

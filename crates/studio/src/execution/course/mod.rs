@@ -156,7 +156,9 @@ impl Course {
             .filter(execution::Column::Status.eq(Status::Processing));
         if under_way.count(platform.db.read()).await? >= MOST_AT_ONCE {
             return Err(Error::new(ErrorCode::RateLimited)
-                .with_message(format!("You have {MOST_AT_ONCE} questions under way; wait for one, or cancel it."))
+                .with_message(format!(
+                    "You already have {MOST_AT_ONCE} questions running; wait for one to finish, or cancel it."
+                ))
                 .with_retry_after(Duration::from_secs(10)));
         }
         let organization_id = asking.tenant.organization_id();

@@ -41,7 +41,7 @@ impl Course {
             if planner.is_model() {
                 let (name, tables) = (planner.name(), context.tables.len());
                 let summary = match planner.is_elsewhere() {
-                    true => format!("The question and the schema of {tables} tables go to {name}."),
+                    true => format!("The question and the schema of {tables} tables are sent to {name}."),
                     false => format!("{name}, on this server, reads the question and the schema of {tables} tables."),
                 };
                 self.tell(Happening::ToolCall { tool: "model", summary }).await?;

@@ -48,7 +48,7 @@ fn moment(name: &'static str, text: Option<&str>) -> Result<Option<DateTime<Utc>
     let moment = moment.or_else(|| Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc()));
     // Years that a database can hold.
     let moment = moment.filter(|moment| (1900..=9999).contains(&chrono::Datelike::year(moment)));
-    let reason = || Error::new(ErrorCode::BadRequest).with_message(format!("{name} is no date of ISO 8601."));
+    let reason = || Error::new(ErrorCode::BadRequest).with_message(format!("{name} is not an ISO 8601 date."));
     moment.map(Some).ok_or_else(reason)
 }
 

@@ -31,7 +31,7 @@ const PREVIEW_CHARACTERS: usize = 200;
 /// A custom period's days at most.
 const LONGEST_PERIOD_DAYS: i64 = 366;
 
-/// Which time the numbers are of.
+/// The period of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalyticsPeriod {
@@ -42,7 +42,7 @@ pub enum AnalyticsPeriod {
     Custom,
 }
 
-/// What the series is of.
+/// What the series counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnalyticsMetric {
@@ -125,7 +125,7 @@ pub struct QueryUsage {
     pub last_run: DateTime<Utc>,
 }
 
-/// Fractions that add up to 1; all 0 where there was no query.
+/// Fractions that add up to 1; all 0 if there was no query.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusDistribution {
     pub success: f64,
@@ -139,7 +139,7 @@ pub struct DataSourcePerformance {
     pub data_source_name: String,
     pub queries: u64,
     pub avg_latency_ms: i64,
-    /// `healthy`, or what is the matter.
+    /// `healthy`, or what is wrong.
     #[schema(examples("healthy"))]
     pub status: String,
 }
@@ -153,7 +153,7 @@ pub struct PeriodOfAnalytics {
 
 errors! { pub QueryAnalyticsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, ValidationError, InternalError; }
 
-/// Read the numbers of all queries
+/// Read statistics of all queries
 #[utoipa::path(get, path = "/api/v1/prompts/analytics/query-analytics", tag = "prompt_studio", params(AnalyticsFilter),
     responses((status = 200, description = "The numbers", body = Envelope<QueryAnalytics>), QueryAnalyticsErrors))]
 pub async fn get_query_analytics(

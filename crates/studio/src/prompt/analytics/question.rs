@@ -36,7 +36,7 @@ pub struct PeriodFilter {
     pub period_end: Option<String>,
 }
 
-/// The numbers of one saved question, over the runs of everybody.
+/// Statistics of one saved question, over everyone's runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PromptAnalytics {
     pub prompt_id: PromptId,
@@ -63,7 +63,7 @@ pub struct PromptAnalytics {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DataSourceCount {
     pub data_source_id: DataSourceId,
-    /// Empty where one does not reach it.
+    /// Empty if you cannot access it.
     pub data_source_name: String,
     pub count: u64,
 }
@@ -79,7 +79,7 @@ errors! {
     pub PromptAnalyticsErrors: BadRequest, Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError;
 }
 
-/// Read the numbers of a saved question
+/// Read statistics of a saved question
 #[utoipa::path(get, path = "/api/v1/prompts/{prompt_id}/analytics", tag = "prompt_studio",
     params(("prompt_id" = PromptId, Path, description = "The saved question"), PeriodFilter),
     responses((status = 200, description = "The numbers, of at most its newest 10000 runs", body = Envelope<PromptAnalytics>),

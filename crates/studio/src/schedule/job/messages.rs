@@ -69,7 +69,8 @@ impl Handler for Messages {
             return Ok(mark(platform, &message, sent::Status::Withheld, message.attempts, None).await?);
         };
         let Destination { url, secret } = Destination::open(studio, schedule.organization_id, sealed).await?;
-        let key = Key::of(&Secret::new(secret)).ok_or_else(|| JobError::fatal("the secret of the webhook is none"))?;
+        let key =
+            Key::of(&Secret::new(secret)).ok_or_else(|| JobError::fatal("the secret of the webhook is not valid"))?;
         let body = told(studio, &caller, &row, &schedule).await?.to_string();
         let webhook = Webhook::new(platform.outbound.http_without_redirects().clone(), url, key);
         let id = format!("msg_schedule_{delivery_id}");
@@ -94,7 +95,7 @@ impl Handler for Messages {
         let now = self.0.engine.platform.clock.now();
         hold(tx, schedule.id).await?;
         write_mark(tx, &message, sent::Status::Failed, message.attempts, Some(why), now).await?;
-        let told = format!("the webhook did not take it: {why}");
+        let told = format!("the webhook did not accept it: {why}");
         count_failure(tx, &self.0, &row, &schedule, ErrorCode::ConnectionError.as_str(), &told).await
     }
 

@@ -99,7 +99,7 @@ impl Handler for Runs {
     async fn given_up(&self, tx: &Transaction, payload: Value, _: &str) -> Result<()> {
         let ScheduledRun { run_id } = serde_json::from_value(payload).map_err(Error::internal)?;
         let Some((row, schedule)) = load(tx.conn(), run_id).await? else { return Ok(()) };
-        let error = Error::new(ErrorCode::InternalError).with_message("The run did not come to its end.");
+        let error = Error::new(ErrorCode::InternalError).with_message("The run did not finish.");
         fail(tx, &self.0, &row, &schedule, &error).await
     }
 }

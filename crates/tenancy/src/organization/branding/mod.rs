@@ -18,16 +18,16 @@ use utoipa::ToSchema;
 pub use self::color::Color;
 use super::{Entity, Model};
 
-/// How the sign-in pages of an organization look; what is `null` looks as everywhere.
+/// How the sign-in pages of an organization look; `null` means the default look.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct Branding {
-    /// Of buttons and of what has the focus, as `#rrggbb`. Every colour works: the text on it is black or white, whichever is
-    /// told apart better, and where it would not be seen on the page it is shown darker or lighter.
+    /// The colour of buttons and of what has the focus, as `#rrggbb`. Every colour works: the text on it is black or
+    /// white, whichever contrasts better, and if it would not stand out on the page, it is shown darker or lighter.
     #[schema(value_type = Option<String>, examples("#0b7285"))]
     pub accent_color: Option<Color>,
-    /// A PNG, JPEG or WebP as a data URL, of 64 KiB at most.
+    /// A PNG, JPEG or WebP as a data URL, at most 64 KiB.
     #[garde(custom(logo::is_one))]
     #[schema(examples("data:image/png;base64,…"))]
     pub logo: Option<String>,

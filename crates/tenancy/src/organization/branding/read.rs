@@ -27,7 +27,7 @@ pub const READS: Rule = Rule::new("branding_by_ip", 300, Duration::from_secs(600
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct BrandingQuery {
-    /// A domain that the organization has proved.
+    /// A domain that the organization has verified.
     #[garde(length(max = 255))]
     #[param(example = "acme.example")]
     organization: String,
@@ -44,9 +44,9 @@ pub struct SignInBranding {
 
 errors! { pub BrandingErrors: ValidationError, RateLimited; }
 
-/// Read how the sign-in page of an organization looks
+/// Read the look of an organization's sign-in page
 #[utoipa::path(get, path = "/api/v1/auth/branding", tag = "organizations", security(()), params(BrandingQuery),
-    responses((status = 200, description = "Its name, colour and picture; all `null` where the domain is nobody's, or where its organization has set nothing", body = Envelope<SignInBranding>), BrandingErrors))]
+    responses((status = 200, description = "Its name, colour and picture; all `null` if the domain belongs to no organization, or if its organization has set nothing", body = Envelope<SignInBranding>), BrandingErrors))]
 pub async fn sign_in_branding(
     State(tenancy): State<Tenancy>,
     origin: RequestOrigin,

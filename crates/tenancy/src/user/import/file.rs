@@ -47,7 +47,7 @@ pub(super) fn read(format: Format, content: &str) -> Result<Vec<Row>> {
         return Err(unreadable("The file has a zero byte."));
     }
     match rows.len() {
-        0 => Err(unreadable("The file names nobody.")),
+        0 => Err(unreadable("The file has nobody in it.")),
         1..=MAX_ROWS => Ok(rows),
         _ => Err(unreadable("The file has more than 100,000 rows.")),
     }
@@ -63,7 +63,7 @@ fn read_csv(content: &str) -> Result<Vec<Row>> {
 fn read_scim(content: &str) -> Result<Vec<Row>> {
     let document: Value = serde_json::from_str(content).map_err(|error| unreadable(format!("{error}.")))?;
     let users = document.as_array().or_else(|| document["Resources"].as_array());
-    let users = users.ok_or_else(|| unreadable("This is no SCIM list of users."))?;
+    let users = users.ok_or_else(|| unreadable("This is not a SCIM list of users."))?;
     let row = |user: &Value| {
         let emails = user["emails"].as_array();
         let primary = emails.and_then(|all| all.iter().find(|one| one["primary"] == true).or(all.first()));

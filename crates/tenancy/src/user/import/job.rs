@@ -42,9 +42,9 @@ const COLUMNS: [&str; 3] = ["email", "workspace", "role"];
 const KEPT: chrono::Duration = chrono::Duration::days(30);
 
 /// What is told of an import that failed as a whole.
-const NOT_ALLOWED: &str = "Whoever started the import may not add people any more.";
-const GIVEN_UP: &str = "The server could not finish the import, and has stopped trying. Rows that it had worked off stay \
-                        done; send the file again for the rest.";
+const NOT_ALLOWED: &str = "The person who started the import may no longer add people.";
+const GIVEN_UP: &str = "The server could not finish the import and has stopped trying. The rows that it had finished \
+                        stay imported; send the file again for the rest.";
 
 /// Registers the jobs of imports.
 pub fn register(tenancy: &Tenancy) {

@@ -185,13 +185,13 @@ pub struct ImportProgress {
     pub processed: i64,
     /// Who was invited, or would be.
     pub created: i64,
-    /// Always 0: who belongs to the organization is left as they are.
+    /// Always 0: existing members are left as they are.
     pub updated: i64,
     pub failed: i64,
-    /// Rows that failed, in their order and at most a thousand; those behind them are asked for with `errors_after`.
+    /// Rows that failed, in order and at most a thousand; get the following ones with `errors_after`.
     pub errors: Vec<ImportRowError>,
-    /// Why an import failed as a whole; what it had worked off stays done.
-    #[schema(examples("Whoever started the import may not add people any more."))]
+    /// Why an import failed as a whole; the rows it had finished stay imported.
+    #[schema(examples("The person who started the import may no longer add people."))]
     pub failure: Option<String>,
     pub created_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
@@ -200,7 +200,7 @@ pub struct ImportProgress {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ImportErrorsQuery {
-    /// Only the errors of rows behind this one: the last that the answer before had.
+    /// Only the errors of rows after this one: the last one of the previous answer.
     #[garde(inner(range(min = 0)))]
     #[param(minimum = 0)]
     pub errors_after: Option<i64>,
@@ -225,7 +225,7 @@ errors! {
 
 /// Import many users from a CSV or SCIM file
 #[utoipa::path(post, path = "/api/v1/users/bulk-import", tag = "users", request_body = BulkImportRequest,
-    responses((status = 200, description = "Begun; follow it by its id", body = Envelope<ImportStarted>), BulkImportErrors))]
+    responses((status = 200, description = "Started; follow it by its id", body = Envelope<ImportStarted>), BulkImportErrors))]
 pub async fn bulk_import(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,
@@ -280,10 +280,10 @@ pub async fn bulk_import(
     Ok(Reply::ok(started, message))
 }
 
-/// Follow the progress of an import and read its row errors
+/// Read the progress and the row errors of an import
 #[utoipa::path(get, path = "/api/v1/users/bulk-import/{import_id}", tag = "users",
     params(("import_id" = String, Path, description = "As the import was answered; known for thirty days"), ImportErrorsQuery),
-    responses((status = 200, description = "How it stands", body = Envelope<ImportProgress>), GetImportErrors))]
+    responses((status = 200, description = "Its progress", body = Envelope<ImportProgress>), GetImportErrors))]
 pub async fn get_bulk_import(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -26,7 +26,7 @@ pub struct AddWorkspaceMemberRequest {
     /// A member of the organization.
     #[garde(skip)]
     pub user_id: UserId,
-    /// A role of the organization, with no more permissions than one's own; the workspace's default role, if absent.
+    /// A role of the organization, with no more permissions than your own; the workspace's default role, if absent.
     #[garde(skip)]
     pub role_id: Option<RoleId>,
 }
@@ -80,6 +80,6 @@ pub async fn add_workspace_member(
     let given = grant.give(&tx, &actor, &platform.clock).await?;
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
-    let message = "The member is added to the workspace.";
+    let message = "The member was added to the workspace.";
     Ok(Reply::created(WorkspaceMemberAnswer { member, message }, message))
 }

@@ -40,7 +40,7 @@ errors! {
 #[utoipa::path(get, path = "/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace"), SkipLimit),
-    responses((status = 200, description = "Whoever holds a role in it", body = Envelope<WorkspaceMembers>), ListErrors))]
+    responses((status = 200, description = "Everyone with a role in it", body = Envelope<WorkspaceMembers>), ListErrors))]
 pub async fn list_workspace_members(
     State(tenancy): State<Tenancy>,
     SignedIn(caller): SignedIn,

@@ -22,7 +22,7 @@ use crate::{
     workspace::hold,
 };
 
-/// Somebody in a workspace.
+/// Someone in a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkspaceMember {
     pub user_id: UserId,
@@ -148,7 +148,7 @@ impl OwnAdmin {
         match !self.had_one || has_admin(tx, self.tenant, self.workspace).await? {
             true => Ok(()),
             false => Err(Error::new(ErrorCode::LastAdmin)
-                .with_message("The workspace would be left without an Admin; make somebody else one first.")),
+                .with_message("The workspace would be left without an Admin; make someone else an Admin first.")),
         }
     }
 }

@@ -25,11 +25,11 @@ errors! {
     pub RemoveErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, OrgNotFound, WorkspaceNotFound, MemberNotFound, LastAdmin;
 }
 
-/// Take a member out of a workspace
+/// Remove a member from a workspace
 #[utoipa::path(delete, path = "/api/v1/organizations/{org_id}/workspaces/{workspace_id}/members/{user_id}", tag = "organizations",
     params(("org_id" = OrganizationId, Path, description = "The organization"),
         ("workspace_id" = WorkspaceId, Path, description = "The workspace"),
-        ("user_id" = UserId, Path, description = "The member; oneself needs no permission")),
+        ("user_id" = UserId, Path, description = "The member; removing yourself needs no permission")),
     responses((status = 200, description = "Removed; in force from the next request", body = Envelope<RemovedWorkspaceMember>), RemoveErrors))]
 pub async fn remove_workspace_member(
     State(tenancy): State<Tenancy>,
@@ -54,6 +54,6 @@ pub async fn remove_workspace_member(
     }
     own_admin.require_after(&tx).await?;
     tx.commit().await?;
-    let message = "The member is taken out of the workspace.";
+    let message = "The member was removed from the workspace.";
     Ok(Reply::ok(RemovedWorkspaceMember { removed: true, message }, message))
 }

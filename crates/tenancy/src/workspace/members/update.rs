@@ -17,7 +17,7 @@ use crate::{Tenancy, member::assignment::Grant, role, workspace::hold};
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(example = json!({"role_id": 7}))]
 pub struct UpdateWorkspaceMemberRequest {
-    /// A role of the organization, with no more permissions than one's own.
+    /// A role of the organization, with no more permissions than your own.
     #[garde(skip)]
     pub role_id: RoleId,
 }
@@ -70,6 +70,6 @@ pub async fn update_workspace_member(
     own_admin.require_after(&tx).await?;
     let member = WorkspaceMember::of(tx.conn(), tenant, given).await?;
     tx.commit().await?;
-    let message = "The role is changed.";
+    let message = "The role was changed.";
     Ok(Reply::ok(WorkspaceMemberAnswer { member, message }, message))
 }

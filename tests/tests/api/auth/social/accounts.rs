@@ -144,7 +144,7 @@ async fn an_address_of_an_account_is_not_taken_over(backend: Backend) {
 /// The code in the `count`th mail to the address.
 async fn mailed_code(server: &Server, address: &str, count: usize) -> String {
     let text = words(&server.mailbox().nth_to(address, count).await.text);
-    text.split("your code is ").nth(1).unwrap_or_else(|| panic!("{text}")).chars().take(6).collect()
+    text.split("Your code is ").nth(1).unwrap_or_else(|| panic!("{text}")).chars().take(6).collect()
 }
 
 /// Sets codes by mail up as a second factor.

@@ -142,7 +142,7 @@ async fn a_provider_that_does_not_say_that_it_asked_proves_nothing(backend: Back
     for told in [Value::Null, json!(lied.now() - 3600), json!(lied.now() - 120)] {
         let back = lied.anew(json!({"auth_time": told})).await;
         assert_eq!(back, format!("{FRONT_END}?error=NOT_ASKED_ANEW"), "{told}");
-        assert!(lied.refusal().await.contains("does not say that it asked anew"), "{told}");
+        assert!(lied.refusal().await.contains("does not say that the person signed in just now"), "{told}");
     }
     // Of a usual sign-in nothing of the kind is wanted.
     let anonymous = lied.server.anonymous();
@@ -167,7 +167,7 @@ async fn nobody_else_comes_back(backend: Backend) {
     let carol = json!({"sub": "carol", "email": "carol@new.example"});
     for claims in [bob, carol] {
         assert_eq!(lied.anew(claims).await, format!("{FRONT_END}?error=ANOTHER_PERSON"));
-        assert!(lied.refusal().await.contains("somebody else"));
+        assert!(lied.refusal().await.contains("not the one who was asked"));
     }
     assert_eq!(lied.server.count("SELECT count(*) FROM users").await, 2);
     lied.server.stop().await;

@@ -27,7 +27,7 @@ async fn whoever_proves_an_address_of_the_domain_joins_once(backend: Backend) {
     acme.owner.client.get(&member).await.ok();
     let user = acme.owner.client.get(&format!("/api/v1/users/{}", ada.id)).await.ok();
     assert_eq!(user["user"]["auth_source"], "domain");
-    let mail = world.server.mailbox().titled("ada@acme.example", "You are a member of Acme").await;
+    let mail = world.server.mailbox().titled("ada@acme.example", "You are now a member of Acme").await;
     assert!(mail.text.contains("Viewer"), "{}", mail.text);
     let joined = world.server.rows("SELECT details FROM audit_log WHERE action = 'member.join'").await;
     let details: Value = serde_json::from_str(joined[0]["details"].as_str().unwrap()).unwrap();
