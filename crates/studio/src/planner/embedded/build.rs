@@ -41,7 +41,11 @@ struct Outputs<'a> {
 }
 
 impl Outputs<'_> {
+    /// Adds a column, unless it is there; what it is called comes back.
     fn add(&mut self, expr: Expr, name: String, table: TableId) -> String {
+        if let Some((_, known)) = self.columns.iter().find(|(known, _)| *known == expr) {
+            return known.clone();
+        }
         let taken = |columns: &[(Expr, String)], name: &str| columns.iter().any(|(_, known)| known == name);
         let mut unique = name;
         if taken(&self.columns, &unique) {
@@ -103,6 +107,18 @@ impl<'a> Builder<'a> {
                     order_by.extend(outputs.columns.iter().map(|(_, name)| (Expr::Alias(name.clone()), false)));
                 }
             }
+            for (column, descending) in &self.settled.then {
+                let expr = scope.number(*column)?;
+                let alias = outputs.columns.iter().find(|(known, _)| *known == expr).map(|(_, name)| name.clone());
+                match alias.map(Expr::Alias) {
+                    Some(shown) => {
+                        order_by.retain(|(known, _)| *known != shown);
+                        order_by.push((shown, *descending));
+                    }
+                    None if !distinct && group_by.is_empty() => order_by.push((expr, *descending)),
+                    None => return Err(Unclear::ranked_by_what(&self.schema.column(*column).name)),
+                }
+            }
         } else if distinct {
             order_by.extend(outputs.columns.iter().map(|(_, name)| (Expr::Alias(name.clone()), false)));
         }
@@ -153,13 +169,15 @@ impl<'a> Builder<'a> {
                 measures.get(measure).or(measures.first()).map(|name| (name.clone(), down))
             }
             Some((OrderBy::Dimension(dimension), down)) => first(dimension).map(|name| (name, down)),
-            Some((OrderBy::Column(_), _)) | None => None,
+            Some((OrderBy::Column(column), down)) => self.named_in(column, &dimensions).map(|name| (name, down)),
+            None => None,
         };
         query.order_by = by.iter().map(|(name, down)| (Expr::Alias(name.clone()), *down)).collect();
         for name in dimensions.iter().flatten() {
             // Equal groups come in the same order each time.
-            if by.as_ref().is_none_or(|(known, _)| known != name) {
-                query.order_by.push((Expr::Alias(name.clone()), false));
+            let by_it = Expr::Alias(name.clone());
+            if !query.order_by.iter().any(|(known, _)| *known == by_it) {
+                query.order_by.push((by_it, false));
             }
         }
         query.limit = self.settled.limit;
@@ -169,15 +187,26 @@ impl<'a> Builder<'a> {
         Ok(query)
     }
 
+    /// What a column of the things that are the groups is called in the answer.
+    fn named_in(&self, column: ColumnId, dimensions: &[Vec<String>]) -> Option<String> {
+        self.settled.dimensions.iter().zip(dimensions).find_map(|(dimension, names)| match dimension {
+            Dimension::Entity(table) => {
+                let columns = [self.schema.key_of(*table), self.schema.label_of(*table)].into_iter().flatten();
+                columns.zip(names).find(|(known, _)| *known == column).map(|(_, name)| name.clone())
+            }
+            Dimension::Column(_) | Dimension::Time(..) => None,
+        })
+    }
+
     /// The columns of an answer in groups that are not among those that were asked for by name.
     fn unasked(&self, dimensions: &[Vec<String>], measures: &[String]) -> Vec<String> {
-        let Some(asked) = &self.settled.only else { return Vec::new() };
         let is_silent = |measure: &usize| self.settled.silent.contains(measure);
         let spoken: Vec<&String> =
             measures.iter().enumerate().filter(|(measure, _)| !is_silent(measure)).map(|(_, name)| name).collect();
         let silent = self.settled.silent.iter().filter_map(|measure| measures.get(*measure));
         // "… with more than one airport, and the number of airports": the same number, and asked for.
         let mut unasked: Vec<String> = silent.filter(|name| !spoken.contains(name)).cloned().collect();
+        let Some(asked) = &self.settled.only else { return unasked };
         for (dimension, names) in self.settled.dimensions.iter().zip(dimensions) {
             let Dimension::Entity(table) = dimension else { continue };
             let columns = [self.schema.key_of(*table), self.schema.label_of(*table)].into_iter().flatten();

@@ -60,6 +60,22 @@ pub(super) fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<Strin
     {
         calls.push((vec![of.clone(), head.clone()], 0.9));
     }
+    // "staff number" for `num_of_staff`
+    if let [number, of, thing @ ..] = words.as_slice()
+        && number == "number"
+        && of == "of"
+        && !thing.is_empty()
+    {
+        calls.push((thing.iter().chain([number]).cloned().collect(), 0.9));
+    }
+    // "department number" for the `department_id` of employees
+    if let Some((last, thing)) = words.split_last()
+        && last == "id"
+        && !thing.is_empty()
+        && thing != table_words
+    {
+        calls.push((thing.iter().cloned().chain(["number".to_owned()]).collect(), 0.55));
+    }
     // "director" for `directed_by`
     if let [deed, by] = words.as_slice()
         && by == "by"

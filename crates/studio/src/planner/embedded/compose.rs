@@ -5,7 +5,9 @@
 
 use super::calendar::{self, TimeRange};
 use super::cue::{Aggregate, Comparison, Cue, Direction, Quality};
-use super::intent::{Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Test};
+use super::intent::{
+    Asked, Dimension, Filter, Having, Intent, Left, Measure, Measured, Mention, Rank, RankBy, Slice, Subject, Test,
+};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, Schema, TableId};
 use crate::planner::ColumnType;
@@ -46,6 +48,7 @@ pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
         left_over: Vec::new(),
         ambiguous: None,
     };
+    composer.intent.asked = composer.asked_by_the_first_word();
     while composer.at < links.len() {
         composer.step();
     }
@@ -159,6 +162,10 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
+            Meaning::Unknown if self.combines(here) => {
+                self.at += 1;
+                self.intent.distinct = true;
+            }
             Meaning::Unknown if self.is_of_a_number(here) || self.is_of_its_column(here) => self.at += 1,
             Meaning::Unknown if self.is_called_before_its_value(here) || self.is_typed_before_its_column(here) => {}
             Meaning::Unknown if self.is_an_amount(here) => {
@@ -282,6 +289,19 @@ impl Composer<'_> {
         }
     }
 
+    /// "where is …", "when was …", "who are …"
+    fn asked_by_the_first_word(&self) -> Option<(Asked, String)> {
+        let text = self.links.first()?.text.clone();
+        let asked = match text.to_lowercase().as_str() {
+            "where" => Asked::Place,
+            "when" => Asked::Time,
+            "who" => Asked::Person,
+            _ => return None,
+        };
+        let does = |link: &Link| matches!(link.text.to_lowercase().as_str(), "do" | "does" | "did");
+        (self.cue(1) == Some(Cue::Is) || self.links.get(1).is_some_and(does)).then_some((asked, text))
+    }
+
     fn begins_a_list(&self, here: usize) -> bool {
         here > 0 && matches!(self.meaning(here - 1), Some(Meaning::Pause)) && self.is_command(here)
     }
@@ -335,8 +355,11 @@ impl Composer<'_> {
         if said.ends_with("numbers of") && !follows && !of_different && !self.groups_follow(here) {
             return self.leave(here);
         }
-        // "total number of": one count; "average number of": an average over counts.
-        if let Some(outer) = self.pending.pop()
+        // "total number of": one count; "average number of": an average over counts; "maximum and total number of": two.
+        let beside = (0..here).rev().find(|at| self.cue(*at) != Some(Cue::Noise));
+        let beside = beside.is_some_and(|at| self.cue(at) == Some(Cue::And));
+        if !beside
+            && let Some(outer) = self.pending.pop()
             && outer.aggregate != Aggregate::Sum
             && outer.aggregate != Aggregate::Count
         {
@@ -481,6 +504,12 @@ impl Composer<'_> {
         // "of each document", "of every course"
         at = self.skip_noise(at);
         at = self.skip_noise(at + usize::from(self.cue(at) == Some(Cue::By)));
+        // "the name of the most expensive product", "the names of the 3 oldest members"
+        while matches!(self.cue(at), Some(Cue::Superlative(..) | Cue::Top(_) | Cue::Distinct))
+            || matches!(self.meaning(at), Some(Meaning::Number(_)))
+        {
+            at = self.skip_noise(at + 1);
+        }
         let owner = self.noun(at)?;
         owner.table.filter(|(_, score)| *score >= owner.column_score).map(|(table, _)| table)
     }
@@ -566,6 +595,11 @@ impl Composer<'_> {
     pub(super) fn set_rank(&mut self, direction: Direction, by: RankBy, here: usize) {
         let next = (self.at..self.links.len()).find_map(|at| self.noun(at)).map(|noun| noun.plural);
         let before = self.intent.subjects.first().map(|subject| subject.plural);
+        // "among all the claims, the claim with the largest amount", "the student whose addresses have the highest rent"
+        let singular = |subject: &Subject| !subject.plural;
+        let nearest = before.map(|_| !self.intent.subjects.iter().any(singular));
+        let named = || (0..here).rev().find_map(|at| self.noun(at).filter(|noun| !noun.columns.is_empty()));
+        let is_one = named().is_some_and(|noun| !noun.plural).then_some(false);
         let extreme = matches!(by, RankBy::Column(_));
         let adjacent = self.noun(self.at).map(|noun| noun.plural);
         let first = (0..here).find_map(|at| self.noun(at)).map(|noun| noun.plural);
@@ -573,11 +607,15 @@ impl Composer<'_> {
             // "which role is most common for the staff": the role is asked for.
             RankBy::Quality(Quality::Frequency) => adjacent.or(first).or(next),
             RankBy::Unspecified | RankBy::Quality(_) => next.or(before),
-            _ => before.or(next),
+            _ => nearest.or(is_one).or(next),
         };
         let is_one = |at: usize| self.noun(at).is_some_and(|noun| !noun.plural);
         let owned = extreme && self.cue(self.at) == Some(Cue::Of) && self.at.checked_sub(1).is_some_and(is_one);
         let text = self.text(here, self.at);
+        // "the first order of the oldest customer": an order by both is none. "The top 3 of those with the highest price" is one.
+        if let Some(before) = self.intent.rank.take().filter(|before| !matches!(before.by, RankBy::Unspecified)) {
+            self.left_over.push(before.text);
+        }
         self.intent.rank = Some(Rank { direction, by, extreme, owned, plural, text });
     }
 
@@ -628,6 +666,10 @@ impl Composer<'_> {
         }
         if let Some(not) = self.negated.take() {
             self.leave(not);
+        }
+        // "visited both a museum opened before 2009 and one opened after 2011": no one museum is so.
+        if self.both && self.intent.filters.len() > 1 {
+            self.left_over.push("both".to_owned());
         }
         if self.distinct {
             self.intent.distinct = true;

@@ -4,7 +4,7 @@ use super::calendar;
 use super::compose::{Composer, DESCRIBED, Operand};
 use super::cue::{Aggregate, Comparison, Cue};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
-use super::link::{Link, Meaning, Noun};
+use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::{ColumnType, quote};
@@ -13,6 +13,8 @@ impl Composer<'_> {
     pub(super) fn number_at(&self, at: usize) -> Option<String> {
         match self.meaning(at) {
             Some(Meaning::Number(number)) => Some(number.clone()),
+            // "more than a single order"
+            Some(Meaning::Unknown) if self.text(at, at + 1).eq_ignore_ascii_case("single") => Some("1".to_owned()),
             _ => None,
         }
     }
@@ -68,7 +70,10 @@ impl Composer<'_> {
         }
         let explicit = is || equal;
         if let Some(number) = self.number_at(next) {
-            let nothing_behind = self.noun(self.skip_noise(next + 1)).is_none_or(|noun| noun.table.is_none());
+            // "district 1 in the election" is one; of "years 3 orders …" the orders are three.
+            let is_one = next == here + 1 && self.noun(here).is_some_and(|noun| !noun.plural);
+            let behind = if is_one { next + 1 } else { self.skip_noise(next + 1) };
+            let nothing_behind = self.noun(behind).is_none_or(|noun| noun.table.is_none());
             // "documents with at least two paragraphs": these are counted, and the column is not compared.
             let counted = |noun: &Noun| noun.plural && noun.table.is_some_and(|(_, score)| score >= 0.7);
             if comparison.is_some() && self.noun(next + 1).is_some_and(counted) {
@@ -113,7 +118,7 @@ impl Composer<'_> {
             if let Some(Meaning::Quoted(text)) = self.meaning(raw).cloned() {
                 return self.text_match(mention, Test::Text(kind, text), negated, here, raw);
             }
-            if raw < self.links.len() && !matches!(self.meaning(raw), Some(Meaning::Pause)) {
+            if raw < self.links.len() && !matches!(self.meaning(raw), Some(Meaning::Pause)) && !self.is_counted(raw) {
                 let text = self.text(raw, raw + 1);
                 let text = quote::quoted(&text).map_or(text.as_str(), |(_, inside)| inside).to_owned();
                 return self.text_match(mention, Test::Text(kind, text), negated, here, raw);
@@ -205,6 +210,13 @@ impl Composer<'_> {
                 self.schema.is_numeric(*column) || (comparison == Comparison::Equal && described == ColumnType::Text)
             })
             .collect();
+        // "whose area is over 3000", where an area is a region first, and `surface_area`.
+        let keys_and_numbers = match keys_and_numbers {
+            none if none.is_empty() && comparison != Comparison::Equal => {
+                link::numbers_called(self.schema, &mention.text)
+            }
+            some => some,
+        };
         if keys_and_numbers.is_empty() {
             return false;
         }
@@ -549,7 +561,9 @@ impl Composer<'_> {
     pub(super) fn missing(&mut self, here: usize) {
         let negated = self.negated_now();
         match (self.take_operand(), self.mention(self.skip_noise(self.at))) {
-            (_, Some(mention)) if !mention.columns.is_empty() => {
+            (before, Some(mention)) if !mention.columns.is_empty() => {
+                // "the salaries of employees with a null commission" are asked for.
+                self.intent.columns.extend(before.and_then(Result::err));
                 self.at = self.skip_noise(self.at) + 1;
                 let text = self.text(here, self.at);
                 self.filter(mention, Test::Missing, negated, text);

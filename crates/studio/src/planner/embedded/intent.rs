@@ -169,6 +169,17 @@ impl Intent {
     }
 }
 
+/// What the first word of a question asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// "where is …"
+    Place,
+    /// "when was …"
+    Time,
+    /// "who is …"
+    Person,
+}
+
 /// The draft.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intent {
@@ -185,6 +196,8 @@ pub(super) struct Intent {
     pub(super) limit: Option<u64>,
     pub(super) sort: Option<SortBy>,
     pub(super) sort_direction: Option<Direction>,
+    /// "sorted by region *and amount*": what goes on where the first says the same.
+    pub(super) sort_then: Vec<Mention>,
     /// "newest first", "from youngest to oldest", which tell by what rows are ordered where nothing else does.
     pub(super) sort_quality: Option<(Direction, Quality, String)>,
     /// "average number of orders per customer": the aggregate over the groups.
@@ -208,6 +221,8 @@ pub(super) struct Intent {
     pub(super) tells_rank: bool,
     /// "who": a person is asked for.
     pub(super) who: bool,
+    /// What the first word asks for: the place where "where is …", with that word.
+    pub(super) asked: Option<(Asked, String)>,
     /// "both" was said of values, which is to mean something.
     pub(super) both: bool,
     /// Verbs that say no more than that two things belong together, or when one was, with which of the two they say.

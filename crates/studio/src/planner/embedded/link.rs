@@ -92,6 +92,17 @@ impl Linker<'_> {
                 at += 2;
                 continue;
             }
+            if let Some((length, parts)) = self.of_roles(at) {
+                let tokens = (at, at + length);
+                let text = self.text(at, length).to_owned();
+                for (position, part) in parts.into_iter().enumerate() {
+                    let and = Link { text: "and".to_owned(), tokens, meaning: Meaning::Cue(Cue::And) };
+                    links.extend((position > 0).then_some(and));
+                    links.push(Link { text: text.clone(), tokens, meaning: Meaning::Noun(part) });
+                }
+                at += length;
+                continue;
+            }
             let (length, meaning) = match self.shared_head(at) {
                 Some(noun) => (1, Meaning::Noun(noun)),
                 None => self.link_at(at, &links),
@@ -148,7 +159,7 @@ impl Linker<'_> {
             if let Some(head) = head.filter(|head| !is_link(head)) {
                 let named = |word: &Token| self.noun(&[word.clone(), head.clone()]);
                 let own = named(here);
-                let is_column = |noun: &Noun| noun.column_score >= 0.9 && noun.table.is_none();
+                let is_column = |noun: &Noun| noun.column_score >= 0.85 && noun.table.is_none();
                 let stands_alone = self.noun(std::slice::from_ref(here)).score() >= 0.9;
                 return (is_column(&own) && is_column(&named(&self.tokens[next])) && !stands_alone).then_some(own);
             }
@@ -156,6 +167,36 @@ impl Linker<'_> {
             linked = false;
         }
         None
+    }
+
+    /// "the rank of the winner" for `winner_rank`, "ages of losers and winners" for two columns: whose it is stands in the
+    /// name of the column, where no table is called so.
+    fn of_roles(&self, at: usize) -> Option<(usize, Vec<Noun>)> {
+        let is_word = |at: usize| self.tokens.get(at).is_some_and(|token| token.kind == Kind::Word);
+        let said = |at: usize| self.tokens.get(at).map(|token| token.lower.as_str()).unwrap_or_default();
+        let behind = |at: usize| at + usize::from(matches!(said(at), "the" | "all" | "each" | "every"));
+        (1..=2).rev().find_map(|length| {
+            let of = at + length;
+            if said(of) != "of" || !(at..of).all(|at| is_word(at) && cue::cue(said(at)).is_none()) {
+                return None;
+            }
+            let role = |at: usize| {
+                let role = self.tokens.get(at).filter(|token| token.kind == Kind::Word)?;
+                let is_thing = self.noun(std::slice::from_ref(role)).table.is_some_and(|(_, score)| score >= 0.6);
+                let words: Vec<Token> = std::iter::once(role).chain(&self.tokens[of - length..of]).cloned().collect();
+                let noun = self.noun(&words);
+                (!is_thing && noun.column_score >= 0.9 && noun.table.is_none() && !noun.qualified).then_some(noun)
+            };
+            let mut last = behind(of + 1);
+            let mut parts = vec![role(last)?];
+            while said(last + 1) == "and"
+                && let Some(part) = role(behind(last + 2))
+            {
+                last = behind(last + 2);
+                parts.push(part);
+            }
+            Some((last + 1 - at, parts))
+        })
     }
 
     fn text(&self, at: usize, length: usize) -> &str {
@@ -207,12 +248,14 @@ impl Linker<'_> {
         match (&token.kind, cue, noun) {
             // "Show the orchestras" asks, though a table is called so.
             (_, Some((1, Cue::Noise)), Some((1, _))) if self.is_command(at) => (1, Meaning::Cue(Cue::Noise)),
+            (_, _, Some((1, _))) if self.is_order(at) => (1, Meaning::Cue(Cue::Sort)),
             (_, Some((cue_length, cue)), Some((noun_length, noun))) => {
                 let named = noun.score() >= 1.0 && cue.yields_to_a_name() && self.not_small(at, cue_length);
                 let wins = noun_length > cue_length && (noun.score() > 0.8 || cue == Cue::Noise);
                 // "the share of performances" where they have a share.
                 let is_share = cue == Cue::Share && noun.score() >= 1.0 && self.text(at, cue_length).ends_with(" of");
                 let wins = wins || (is_share && noun_length + 1 == cue_length);
+                let wins = wins || (cue == Cue::Noise && self.is_value_of_the_last(&noun, before));
                 let wins = wins || (cue == Cue::Grain(Grain::Year) && self.is_year_of_things(&noun));
                 if wins || (noun_length == cue_length && named) || self.is_spelled_value(at, &noun) {
                     (noun_length, Meaning::Noun(noun))
@@ -227,11 +270,20 @@ impl Linker<'_> {
             (Kind::Number(number), None, None) => (1, Meaning::Number(number.clone())),
             (Kind::Quoted(text), None, None) => (1, Meaning::Quoted(text.clone())),
             (_, None, None) if self.is_rare_command(at) => (1, Meaning::Cue(Cue::Noise)),
+            (_, None, None) if self.is_origin(at, before) => (1, Meaning::Cue(Cue::Noise)),
+            (_, None, None) if self.is_pronoun(at, before) => (1, Meaning::Cue(Cue::Noise)),
             (_, None, None) => match token::small_number(&token.lower) {
                 Some(number) => (1, Meaning::Number(number.to_string())),
                 None => (1, Meaning::Unknown),
             },
         }
+    }
+
+    /// "the status code done": behind the name of its column it is a value, as small as it is.
+    fn is_value_of_the_last(&self, noun: &Noun, before: &[Link]) -> bool {
+        let Some(Link { meaning: Meaning::Noun(last), .. }) = before.last() else { return false };
+        let is_column = last.table.is_none() && last.values.is_empty() && !last.plural;
+        is_column && noun.values.iter().any(|(column, _)| last.columns.contains(column))
     }
 
     /// The year is a column, of things of which nothing tells the day.
@@ -265,6 +317,14 @@ impl Linker<'_> {
         begins && verb && self.goes_on(at)
     }
 
+    /// "Order the members by age" asks for an order, though others buy and sell.
+    fn is_order(&self, at: usize) -> bool {
+        let begins = at.checked_sub(1).is_none_or(|before| self.tokens[before].kind == Kind::Pause);
+        let goes_on = self.tokens.get(at + 1).is_some_and(|next| matches!(next.lower.as_str(), "the" | "all"));
+        let is_by = |token: &Token| token.lower == "by";
+        begins && goes_on && self.tokens[at].lower == "order" && self.tokens[at..].iter().any(is_by)
+    }
+
     /// One that asks nowhere else.
     fn is_rare_command(&self, at: usize) -> bool {
         let verb = matches!(
@@ -273,6 +333,26 @@ impl Linker<'_> {
         );
         // "SELECT … FROM" is no question.
         at == 0 && verb && self.goes_on(at) && self.tokens[at + 1].lower != "from"
+    }
+
+    /// "the one with the highest price", "for each one", "the youngest one": what was named before, and no number.
+    fn is_pronoun(&self, at: usize, before: &[Link]) -> bool {
+        let Some(previous) = at.checked_sub(1).map(|previous| self.tokens[previous].lower.as_str()) else {
+            return false;
+        };
+        let ranked = matches!(before.last().map(|link| &link.meaning), Some(Meaning::Cue(Cue::Superlative(..))));
+        let is_one = matches!(self.tokens[at].lower.as_str(), "one" | "ones");
+        is_one && (ranked || matches!(previous, "the" | "each" | "every" | "this" | "that" | "which"))
+    }
+
+    /// "the country of origin" for `country`: the words add nothing to the column before them.
+    fn is_origin(&self, at: usize, before: &[Link]) -> bool {
+        let [.., Link { meaning: Meaning::Noun(noun), .. }, Link { meaning: Meaning::Cue(Cue::Of), .. }] = before
+        else {
+            return false;
+        };
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == crate::planner::ColumnType::Text;
+        self.tokens[at].singular == "origin" && noun.table.is_none() && noun.columns.iter().all(is_text)
     }
 
     fn goes_on(&self, at: usize) -> bool {

@@ -10,6 +10,7 @@
 //! question is either used or reported as not understood; a choice between readings follows a
 //! rule that the explanation names; a number is never counted twice because of a join.
 
+mod asked;
 mod build;
 mod calendar;
 mod calls;

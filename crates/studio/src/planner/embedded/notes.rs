@@ -57,7 +57,7 @@ impl<'a> Notes<'a> {
 
     /// The column is compared, ordered or boiled down as a number.
     pub(super) fn as_number(&mut self, column: ColumnId) {
-        if self.schema.holds_numbers_as_text(column) {
+        if self.schema.holds_numbers_as_text(column) || self.schema.holds_years_as_text(column) {
             self.add(format!(
                 "{} is text, and every value of it a number: it is taken as such",
                 self.schema.qualified(column)

@@ -65,7 +65,7 @@ impl Composer<'_> {
             after_measure: !self.intent.measures.is_empty()
                 || !self.pending.is_empty()
                 || self.intent.rank.as_ref().is_some_and(|rank| rank.owned)
-                || self.intent.columns.iter().any(|mention| !self.numbers_of(mention).is_empty()),
+                || self.intent.columns.iter().any(|mention| self.is_of_amounts(mention)),
             score,
         };
         let counted_before = match self.operand {
@@ -116,6 +116,11 @@ impl Composer<'_> {
         }
         self.distinct = false;
         self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
+    }
+
+    /// The columns are numbers that can be boiled down; years and codes are told as they are.
+    fn is_of_amounts(&self, mention: &Mention) -> bool {
+        self.numbers_of(mention).iter().any(|column| !self.schema.is_label_like(*column))
     }
 
     /// A number that people have defined. Saying how to combine it changes nothing, but an average of it is one over groups.
@@ -360,12 +365,14 @@ impl Composer<'_> {
             self.noun(at).is_some_and(|noun| {
                 noun.table.is_none()
                     && noun.values.is_empty()
-                    && noun.column_score >= 0.85
+                    && noun.column_score >= 0.6
                     && !noun.columns.is_empty()
                     && noun.columns.iter().all(is_text)
             })
         };
         let of = self.skip_noise(here + 1);
+        // "the name of every city"
+        let of = self.skip_noise(of + usize::from(self.cue(of) == Some(Cue::By)));
         let owns = self.cue(here + 1) == Some(Cue::Of) && is_column(of) && self.cue(of + 1) != Some(Cue::And);
         let follows = here.checked_sub(1).is_some_and(is_column);
         is_name(here) && (owns || follows)

@@ -33,6 +33,9 @@ impl Composer<'_> {
                 return;
             }
         }
+        if self.is_of_all_rows(&word) {
+            return;
+        }
         let mut next = self.skip_noise(self.at);
         // "for each different region"
         if self.cue(next) == Some(Cue::Distinct) {
@@ -87,6 +90,25 @@ impl Composer<'_> {
         if !grouped && !matches!(self.meaning(self.skip_noise(self.at)), Some(Meaning::Unknown)) {
             self.leave(here);
         }
+    }
+
+    /// "the average age across artists", "the money requested by all founders": one number of the rows that have it.
+    fn is_of_all_rows(&mut self, word: &str) -> bool {
+        let of = self.skip_noise(self.at);
+        let Some((table, _)) = self.noun(of).filter(|noun| noun.plural).and_then(|noun| noun.table) else {
+            return false;
+        };
+        let is_own = |measure: &Measure| match &measure.of {
+            Measured::Column(mention) => mention.columns.iter().any(|column| column.table == table),
+            _ => false,
+        };
+        let own = !self.intent.measures.is_empty() && self.intent.measures.iter().all(is_own);
+        let of_all = own && (word == "across" || (word == "by" && self.cue(self.at) == Some(Cue::All)));
+        if of_all {
+            self.at = of + 1;
+            self.last_table = Some(table);
+        }
+        of_all
     }
 
     fn can_be_dimension(&self, at: usize) -> bool {
@@ -255,12 +277,13 @@ impl Composer<'_> {
             start = counted;
         }
         self.at = start;
-        if let Some(measure) = self.measure_ahead() {
+        // "statuses by frequency", "in ascending order of count"
+        let ends = matches!(self.meaning(start + 1), None | Some(Meaning::Pause));
+        let frequency = self.is_frequency(start) && (ends || !self.measures_at(start));
+        if !frequency && let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
             return;
         }
-        // "statuses by frequency", "in ascending order of count"
-        let frequency = self.is_frequency(start);
         if frequency
             && self.intent.measures.is_empty()
             && let Some(column) = self.intent.columns.first().cloned()
@@ -284,10 +307,33 @@ impl Composer<'_> {
                 if let Some(mention) = self.mention(start) {
                     self.at = start + 1;
                     self.intent.sort = Some(SortBy::Column(mention));
+                    self.sort_then();
                 }
             }
             None if matches!(self.meaning(start), Some(Meaning::Unknown)) => {}
             _ => self.leave(here),
+        }
+    }
+
+    /// "sorted by region and amount", "by region, then by amount"
+    fn sort_then(&mut self) {
+        loop {
+            let said = |at: usize| self.links.get(at).map(|link| link.text.to_lowercase()).unwrap_or_default();
+            let mut next = self.at;
+            let mut goes_on = false;
+            while matches!(self.meaning(next), Some(Meaning::Pause))
+                || self.cue(next) == Some(Cue::And)
+                || matches!(said(next).as_str(), "then" | "by" | "the")
+            {
+                goes_on |= self.cue(next) == Some(Cue::And) || said(next) == "then";
+                next += 1;
+            }
+            let is_column =
+                |noun: &link::Noun| noun.table.is_none() && noun.values.is_empty() && !noun.columns.is_empty();
+            let follows = goes_on && self.noun(next).is_some_and(is_column);
+            let Some(mention) = self.mention(next).filter(|_| follows) else { return };
+            self.at = next + 1;
+            self.intent.sort_then.push(mention);
         }
     }
 

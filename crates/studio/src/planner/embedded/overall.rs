@@ -62,6 +62,11 @@ impl Composer<'_> {
             }
             end = of + 1;
         }
+        // "… of the employees in Madrid", "… of remote employees": the rest are not among those that it is held against.
+        let part = self.skip_noise(end);
+        if part > end && self.noun(part).is_some_and(|noun| self.describes(noun)) {
+            return None;
+        }
         // "… across all employees"
         let across = self.links.get(end).is_some_and(|link| link.text.eq_ignore_ascii_case("across"));
         let all = self.skip_noise(end + 1);

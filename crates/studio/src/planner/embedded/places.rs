@@ -46,6 +46,14 @@ impl Composer<'_> {
         }
     }
 
+    /// "breed and size combinations", "the combinations of breed and size": each is told once.
+    pub(super) fn combines(&self, here: usize) -> bool {
+        let is_word = words::singular(&self.links[here].text.to_lowercase()) == "combination";
+        let is_column = |at: usize| self.noun(at).is_some_and(|noun| noun.table.is_none() && !noun.columns.is_empty());
+        let follow = self.cue(here + 1) == Some(Cue::Of) && is_column(self.skip_noise(here + 1));
+        is_word && (follow || (self.intent.columns.len() > 1 && here.checked_sub(1).is_some_and(is_column)))
+    }
+
     /// "the founded year" for `founded`: the word adds nothing to the number before it.
     pub(super) fn is_year_of_a_number(&self, here: usize) -> bool {
         let said = self.text(here, here + 1).to_lowercase();

@@ -8,6 +8,9 @@ use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::ColumnType;
 
+/// A stem of fewer letters is part of many words.
+const LONG_STEM: usize = 5;
+
 impl Composer<'_> {
     /// A verb between two things that belong together in one way only says that they do: "movies *directed* by Ann". Of one
     /// thing alone it tells something ("orders *delivered* in March"), and is not understood.
@@ -39,9 +42,25 @@ impl Composer<'_> {
         let before = (0..here).rev().find(|at| !tables(*at).is_empty());
         let after = (here + 1..self.links.len()).find(|at| !tables(*at).is_empty());
         let Some(before) = before else { return false };
+        let named_by = words::root(&word);
+        // "students who attended courses" are in `attendance`, and not in `registration`.
+        let is_event = |table: &TableId| {
+            let name = words::name_words(&self.schema.table(*table).name);
+            named_by.len() >= LONG_STEM && name.iter().any(|own| own.starts_with(&named_by))
+        };
+        let events: Vec<TableId> = (0..self.schema.context.tables.len()).filter(is_event).collect();
+        let passes = |one: TableId, other: TableId| {
+            let Some(base) = self.schema.bridge(one, other) else { return false };
+            let ways = [self.schema.path_up(base, one), self.schema.path_up(base, other)];
+            let met: Vec<TableId> = ways.into_iter().flatten().flatten().map(|edge| edge.to.table).collect();
+            events.is_empty() || events.iter().any(|event| *event == base || met.contains(event))
+        };
         let belong = |ones: &[TableId], others: &[TableId]| {
-            ones.iter()
-                .any(|one| others.iter().any(|other| one != other && self.schema.belong_in_one_way(*one, *other)))
+            ones.iter().any(|one| {
+                others
+                    .iter()
+                    .any(|other| one != other && self.schema.belong_in_one_way(*one, *other) && passes(*one, *other))
+            })
         };
         let Some(after) = after else {
             // "the courses that Ann attends", "… they took": both stand before it. What "was delivered" tells something.
@@ -126,7 +145,10 @@ impl Composer<'_> {
             None => year.is_some(),
         };
         let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
-        let ranks = newest(then) || here.checked_sub(1).is_some_and(newest);
+        // "when was the last order placed"
+        let is_edge = |at: usize| matches!(self.cue(at), Some(Cue::Edge(_)));
+        let asks_when = self.cue(0) == Some(Cue::When) && (0..here).any(is_edge);
+        let ranks = newest(then) || here.checked_sub(1).is_some_and(newest) || asks_when;
         words::is_origin(word) && is_one && (ranks || matches!(self.meaning(then), Some(Meaning::Time(_))))
     }
 }

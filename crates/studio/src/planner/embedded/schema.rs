@@ -66,7 +66,7 @@ const ROLE: f64 = 0.7;
 const MOST_CHOICES: usize = 10;
 
 /// Beginnings of table names that tell the layer and not the thing: `dim_customer`.
-const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "stg", "tbl", "raw", "vw"];
+const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "ref", "stg", "tbl", "raw", "vw"];
 
 /// Ends of table names that tell that it is one: `cars_data`.
 const KIND_WORDS: &[&str] = &["data", "info", "information", "list", "table", "record", "detail", "master"];
@@ -485,6 +485,11 @@ impl<'a> Schema<'a> {
             && values.iter().all(is_number)
             && !self.words_of(column).iter().any(names_a_code)
             && !self.is_label_like(column)
+    }
+
+    /// Text of which every value is a year: years come after one another as numbers do.
+    pub(super) fn holds_years_as_text(&self, column: ColumnId) -> bool {
+        self.column(column).data_type == ColumnType::Text && self.year_of(column.table) == Some(column)
     }
 
     /// The column holds numbers, be it as text.

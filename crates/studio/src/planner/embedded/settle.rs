@@ -39,8 +39,11 @@ impl<'a> Settler<'a> {
             self.notes.understand(&verb, meaning.to_owned());
         }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
+        self.ranked_is_told();
         self.names_tell_the_thing();
+        self.values_tell_the_thing();
         self.columns_share_a_table();
+        self.groups_have_the_number();
         self.each_row_is_listed();
         self.numbers_become_measures()?;
         self.rank_becomes_measure()?;
@@ -210,7 +213,20 @@ impl<'a> Settler<'a> {
             }
             shape = Shape::OverGroups(nested);
         }
-        if !havings.is_empty() && dimensions.is_empty() {
+        let each_is_one = dimensions.iter().any(|dimension| match dimension {
+            Dimension::Entity(table) => *table == root,
+            Dimension::Column(column) => self.schema.key_of(root) == Some(*column),
+            Dimension::Time(..) => false,
+        });
+        let counts_rows = |measure: usize| {
+            measures.get(measure).is_some_and(|known| {
+                known.aggregate == Aggregate::Count && known.table == root && known.column.is_none()
+            })
+        };
+        // "channels that have more than 2 channels": of each row there is one, and the question is about something else.
+        let counts_ones =
+            shape == Shape::Groups && each_is_one && havings.iter().any(|(measure, _)| counts_rows(*measure));
+        if (!havings.is_empty() && dimensions.is_empty()) || counts_ones {
             return Err(Unclear::groups_of_what());
         }
         let havings = havings
@@ -225,6 +241,9 @@ impl<'a> Settler<'a> {
             self.notes.having(&having);
         }
         let order = self.group_order(&dimensions)?;
+        if let Some(then) = self.intent.sort_then.first() {
+            return Err(Unclear::ranked_by_what(&then.text));
+        }
         let limit = self.ranked_limit();
         // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which
         // region has the most orders" is told how many, too.
@@ -233,6 +252,11 @@ impl<'a> Settler<'a> {
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
         // "the top three categories by quantity": of several, each is told with the number that puts it in its place.
         let tells_rank = self.intent.tells_rank || self.intent.limit.is_some_and(|limit| limit > 1);
+        let silent = match (exact && !tells_rank, &shape) {
+            (true, _) => std::mem::take(&mut self.intent.silent),
+            (false, Shape::Groups) => self.beside_what_was_asked(measures.len()),
+            (false, _) => Vec::new(),
+        };
         let mut settled = Settled {
             root,
             shape,
@@ -245,12 +269,28 @@ impl<'a> Settler<'a> {
             present: Vec::new(),
             absent: Vec::new(),
             order,
+            then: Vec::new(),
             limit,
             only: exact.then_some(asked),
-            silent: if exact && !tells_rank { std::mem::take(&mut self.intent.silent) } else { Vec::new() },
+            silent,
         };
         self.conditions(&mut settled)?;
         Ok(settled)
+    }
+
+    /// "the total of each region that has more than 3 orders": where a number was asked for, one that only chooses is none
+    /// of the answer.
+    fn beside_what_was_asked(&self, measures: usize) -> Vec<usize> {
+        let is_silent = |measure: &usize| self.intent.silent.contains(measure);
+        if (0..measures).all(|measure| is_silent(&measure)) {
+            return Vec::new();
+        }
+        let ranks = |measure: usize| match &self.intent.rank {
+            Some(rank) => matches!(rank.by, RankBy::Measure(by) if by == measure),
+            None => false,
+        };
+        let chooses = |measure: &usize| self.intent.havings.iter().any(|having| having.measure == *measure);
+        self.intent.silent.iter().copied().filter(|measure| chooses(measure) && !ranks(*measure)).collect()
     }
 
     /// Whether it is among the groups, be it as a key or a name of things.
@@ -389,9 +429,17 @@ impl<'a> Settler<'a> {
                     Dimension::Time(_, known) => *known == column,
                     Dimension::Entity(table) => self.schema.label_of(*table) == Some(column),
                 });
-                match position {
-                    Some(position) => Ok(Some((OrderBy::Dimension(position), descending.unwrap_or(false)))),
-                    None => Err(Unclear::ranked_by_what(&mention.text)),
+                // "… for each document, ordered by document id": by the key of the things, wherever it stands.
+                let key = dimensions.iter().find_map(|dimension| match dimension {
+                    Dimension::Entity(table) => {
+                        self.schema.key_of(*table).filter(|key| *key == column || refers(column, *key))
+                    }
+                    Dimension::Column(_) | Dimension::Time(..) => None,
+                });
+                match (position, key) {
+                    (Some(position), _) => Ok(Some((OrderBy::Dimension(position), descending.unwrap_or(false)))),
+                    (None, Some(key)) => Ok(Some((OrderBy::Column(key), descending.unwrap_or(false)))),
+                    (None, None) => Err(Unclear::ranked_by_what(&mention.text)),
                 }
             }
             None if self.intent.limit.is_some() => Ok(Some((OrderBy::Measure(0), descending.unwrap_or(true)))),

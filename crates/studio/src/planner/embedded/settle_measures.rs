@@ -109,6 +109,13 @@ impl Settler<'_> {
                 let additive = mention.columns.iter().all(|column| words::is_additive(&self.schema.words_of(*column)));
                 let asks_for_rows = grouped || self.intent.who || self.intent.limit.is_some();
                 let owned = rank.owned && !asks_for_rows;
+                // "for each city, the highest latitude of its stations": one of each, and nothing is ranked.
+                let of_each = rank.extreme
+                    && of_row
+                    && !self.intent.dimensions.is_empty()
+                    && self.intent.columns.is_empty()
+                    && self.intent.limit.is_none()
+                    && !self.intent.which;
                 if !of_row || owned || (grouped && self.intent.columns.is_empty()) {
                     let aggregate = match (mention.implied, rank.extreme, rank.direction) {
                         (Some(aggregate), ..) => aggregate,
@@ -121,7 +128,7 @@ impl Settler<'_> {
                         (None, false, _) => self.natural(&mention.columns, &mention.text),
                     };
                     let text = mention.text.clone();
-                    let alone = owned || (subject.is_none() && self.intent.columns.is_empty());
+                    let alone = owned || of_each || (subject.is_none() && self.intent.columns.is_empty());
                     let same = self.intent.measures.iter().position(|known| match &known.of {
                         Measured::Column(other) => other.columns == mention.columns && !rank.extreme,
                         _ => false,

@@ -33,6 +33,9 @@ impl Settler<'_> {
                 columns.push(column);
             }
         }
+        if columns.is_empty() {
+            columns = self.told_by_the_question(root);
+        }
         let root = self.root_of_all(root, &columns);
         let all_inside = columns.iter().all(|column| column.table == root);
         let identifies = |column: &ColumnId| {
@@ -59,6 +62,13 @@ impl Settler<'_> {
         if let Some((OrderBy::Column(column), _)) = order {
             self.notes.as_number(column);
         }
+        let mut then = Vec::new();
+        for mention in self.intent.sort_then.clone() {
+            let column = self.column(&mention)?;
+            self.notes.understand(&mention.text, format!("ordered by {}", self.schema.qualified(column)));
+            self.notes.as_number(column);
+            then.push((column, order.is_some_and(|(_, down)| down)));
+        }
         let limit = self.list_limit();
         let mut settled = Settled {
             root,
@@ -76,6 +86,7 @@ impl Settler<'_> {
             present: Vec::new(),
             absent: Vec::new(),
             order,
+            then,
             limit,
             only: None,
             silent: Vec::new(),
@@ -393,7 +404,7 @@ impl Settler<'_> {
                 let test = in_years(range).ok_or_else(misfit)?;
                 match (test, described.data_type) {
                     (Test::Number(Comparison::Equal, year), ColumnType::Text) => Test::Typed(year),
-                    (_, ColumnType::Text) => return Err(misfit()),
+                    (_, ColumnType::Text) if !self.schema.holds_years_as_text(column) => return Err(misfit()),
                     (test, _) => test,
                 }
             }

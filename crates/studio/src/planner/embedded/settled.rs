@@ -97,6 +97,8 @@ pub(super) struct Settled {
     pub(super) absent: Vec<TableId>,
     /// With true for descending.
     pub(super) order: Option<(OrderBy, bool)>,
+    /// Of rows, what they are ordered by where that says the same.
+    pub(super) then: Vec<(ColumnId, bool)>,
     pub(super) limit: Option<u64>,
     /// Of groups, the columns that were asked for by name, where nothing else is to be shown of the things themselves.
     pub(super) only: Option<Vec<ColumnId>>,

@@ -84,7 +84,8 @@ impl<'a> Scope<'a> {
     /// A column as it is ordered, compared and added up: numbers that are held as text are numbers.
     pub(super) fn number(&mut self, column: ColumnId) -> Result<Expr, Unclear> {
         let expr = self.column(column)?;
-        Ok(match self.schema.holds_numbers_as_text(column) {
+        let is_cast = self.schema.holds_numbers_as_text(column) || self.schema.holds_years_as_text(column);
+        Ok(match is_cast {
             true => Expr::TryCast(Box::new(expr), "DOUBLE"),
             false => expr,
         })

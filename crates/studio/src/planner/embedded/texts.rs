@@ -1,7 +1,7 @@
 //! The part of the reading that concerns parts of texts: "names that contain 'CV'", "a song with 'Hey' in its title".
 
 use super::compose::Composer;
-use super::cue::Match;
+use super::cue::{Cue, Match};
 use super::intent::{Mention, Test};
 use super::link::Meaning;
 use super::schema::ColumnId;
@@ -10,6 +10,9 @@ use crate::planner::{ColumnType, quote};
 impl Composer<'_> {
     /// "names of documents that contain 'CV'": the column named last. "Customers including their orders" compares nothing.
     pub(super) fn matches(&mut self, kind: Match, here: usize) {
+        if self.is_spelled(here) {
+            return self.spelled(kind, here);
+        }
         let raw = self.skip_noise(self.at);
         let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
         let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
@@ -27,8 +30,37 @@ impl Composer<'_> {
             (Some(mention), Some(text)) => {
                 self.text_match(&mention, Test::Text(kind, text), false, here, raw);
             }
-            _ if self.noun(raw).is_none() => self.leave(here),
+            _ if self.noun(raw).is_none() && !self.is_counted(raw) => self.leave(here),
             _ => {}
+        }
+    }
+
+    /// "the region that contains the most cities", "departments that include at least 3 employees": things, and no text.
+    pub(super) fn is_counted(&self, at: usize) -> bool {
+        matches!(self.cue(at), Some(Cue::Superlative(..) | Cue::Compare(_) | Cue::Count))
+    }
+
+    /// What follows is text, whatever else it means.
+    fn is_spelled(&self, here: usize) -> bool {
+        let said = self.text(here, here + 1).to_lowercase();
+        ["letter", "word", "substring"].iter().any(|kind| said.ends_with(kind))
+    }
+
+    /// "with the letter a in their names", "names that contain the word the"
+    fn spelled(&mut self, kind: Match, here: usize) {
+        let raw = self.at;
+        let text = self.text(raw, raw + 1);
+        let text = quote::quoted(&text).map_or(text.as_str(), |(_, inside)| inside).to_owned();
+        let is_text = |column: &ColumnId| self.schema.column(*column).data_type == ColumnType::Text;
+        let named = self.intent.columns.last().filter(|last| last.columns.iter().all(is_text)).cloned();
+        if kind == Match::Contains && self.within_a_column(raw, text.clone()) {
+            return;
+        }
+        match named.filter(|_| !text.is_empty()) {
+            Some(mention) => {
+                self.text_match(&mention, Test::Text(kind, text), false, here, raw);
+            }
+            None => self.leave(here),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Which thing a question is about that names none: the one of which it says a name, or the one that has all that it asks for.
 
-use super::intent::{Left, Measured, Mention};
+use super::intent::{Dimension, Filter, Left, Measured, Mention, RankBy};
 use super::link;
 use super::schema::{ColumnId, TableId};
 use super::settle::Settler;
+use super::words::singular;
 
 /// A column called by less than this of its name is not meant.
 const LEAST: f64 = 0.5;
@@ -22,6 +23,70 @@ impl Settler<'_> {
             if mention.is_value && of_it && names && !self.preferred.contains(&table) {
                 self.preferred.push(table);
             }
+        }
+    }
+
+    /// "how many people live in Asia": where one thing has the value and all that is asked for, it is that one.
+    pub(super) fn values_tell_the_thing(&mut self) {
+        if !self.intent.subjects.is_empty() || !self.preferred.is_empty() || !self.intent.dimensions.is_empty() {
+            return;
+        }
+        let owner = |filter: &Filter| match &filter.left {
+            Left::Column(mention) if mention.is_value => {
+                let table = mention.columns.first()?.table;
+                mention.columns.iter().all(|column| column.table == table).then_some(table)
+            }
+            _ => None,
+        };
+        let owners: Vec<TableId> = self.intent.filters.iter().filter_map(owner).collect();
+        // "ids with the text 'a' and 'b'" are of those to whom the rows refer.
+        let is_key = |column: &ColumnId| self.schema.is_key_like(*column);
+        if self.named().any(|mention| mention.columns.iter().any(is_key)) {
+            return;
+        }
+        let named: Vec<&Mention> = self.named().collect();
+        let asks = self.intent.columns.len() + self.intent.measures.len();
+        let [table, others @ ..] = owners.as_slice() else { return };
+        let has_all = !named.is_empty() && named.len() == asks && named.iter().all(|mention| has(mention, *table));
+        if has_all && others.iter().all(|other| other == table) {
+            self.preferred.push(*table);
+        }
+    }
+
+    /// "the average age for each type of pet": what the groups have themselves, and not what those have to whom they belong.
+    pub(super) fn groups_have_the_number(&mut self) {
+        let schema = self.schema;
+        let of = |dimension: &Dimension| match dimension {
+            Dimension::Column(mention) => {
+                let table = mention.columns.first()?.table;
+                mention.columns.iter().all(|column| column.table == table).then_some(table)
+            }
+            Dimension::Table(..) | Dimension::Time(..) => None,
+        };
+        let [dimension] = self.intent.dimensions.as_slice() else { return };
+        let Some(table) = of(dimension) else { return };
+        for measure in &mut self.intent.measures {
+            let Measured::Column(mention) = &mut measure.of else { continue };
+            if mention.columns.iter().any(|column| schema.path_up(column.table, table).is_some()) {
+                continue;
+            }
+            let call = call_in(table, &link::calls(schema, &mention.text));
+            if let Some((column, score)) = call.filter(|(column, _)| schema.is_numeric(*column)) {
+                (mention.columns, mention.score) = (vec![column], score);
+            }
+        }
+    }
+
+    /// "the names and areas of the countries with the largest area": one word means one column in a question.
+    pub(super) fn ranked_is_told(&mut self) {
+        let Some(RankBy::Column(by)) = self.intent.rank.as_ref().map(|rank| &rank.by) else { return };
+        let word = |text: &str| singular(&text.to_lowercase());
+        let is_same = |mention: &Mention| {
+            word(&mention.text) == word(&by.text) && !mention.columns.iter().any(|column| by.columns.contains(column))
+        };
+        let columns = by.columns.clone();
+        for mention in self.intent.columns.iter_mut().filter(|mention| is_same(mention)) {
+            mention.columns.clone_from(&columns);
         }
     }
 

@@ -47,6 +47,7 @@ const SYNONYMS: &[&[&str]] = &[
     &["author", "writer"],
     &["elevation", "altitude"],
     &["photo", "picture"],
+    &["percent", "percentage"],
     &["population", "inhabitant", "resident", "people", "populated", "populous"],
 ];
 
