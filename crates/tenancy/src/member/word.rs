@@ -68,20 +68,16 @@ pub(crate) async fn meant_by(
 /// Members who are found by every word of the text, each the beginning of one of theirs; `None` where the text has no
 /// word. An address is one word.
 async fn found_by(db: &impl ConnectionTrait, tenant: Tenant, text: &str) -> Result<Option<Sought>> {
-    let wanted = wanted_by(text);
-    // Who has the rarest is looked for; the others are looked up of those alone. Of many, the longest are rare enough.
-    let ranked = if wanted.len() > 1 { RANKED } else { 0 };
-    let mut ranks = Vec::with_capacity(wanted.len());
-    for word in wanted.iter().take(ranked) {
-        ranks.push(bearers(db, tenant, word).await?);
+    let mut wanted = wanted_by(text);
+    // Who has the rarest is looked for; the others are looked up of those alone.
+    let rarest = rarest(db, tenant, &wanted).await?;
+    if let Some(until) = wanted.get_mut(..=rarest) {
+        until.rotate_right(1);
     }
-    ranks.resize(wanted.len(), i64::MAX);
-    let mut wanted: Vec<(i64, String)> = ranks.into_iter().zip(wanted).collect();
-    wanted.sort_by_key(|(rank, _)| *rank);
-    let Some(((_, first), others)) = wanted.split_first() else { return Ok(None) };
+    let Some((first, others)) = wanted.split_first() else { return Ok(None) };
     // Index: the primary key.
     let mut found = beginning_with(tenant, first);
-    for (_, word) in others {
+    for word in others {
         found = found.filter(Condition::any().add_option(in_name(word)).add(Expr::exists(of_the_same(tenant, word))));
     }
     Ok(Some(Sought::by_name(found.into_query(), Column::UserId, Column::NameKey)))
@@ -105,12 +101,34 @@ fn wanted_by(text: &str) -> Vec<String> {
     wanted
 }
 
-/// How often a word is found that begins so; nobody counts beyond a thousand.
-async fn bearers(db: &impl ConnectionTrait, tenant: Tenant, word: &str) -> Result<i64> {
-    let few = beginning_with(tenant, word).limit(1_000).into_query();
+/// Which of the words the fewest have, of many that of the longest. They are counted as far as it takes to tell: first to a
+/// thousand, then, where all have more, to four times as many. Of words that nearly everybody has, any will do.
+async fn rarest(db: &impl ConnectionTrait, tenant: Tenant, words: &[String]) -> Result<usize> {
+    let mut most = 1_000;
+    while words.len() > 1 && most <= 64_000 {
+        let mut rarest = None;
+        for (at, word) in words.iter().take(RANKED).enumerate() {
+            let limit = rarest.map_or(most, |(fewest, _)| fewest);
+            let count = bearers(db, tenant, word, limit).await?;
+            if count < limit {
+                rarest = Some((count, at));
+            }
+        }
+        if let Some((_, at)) = rarest {
+            return Ok(at);
+        }
+        most *= 4;
+    }
+    Ok(0)
+}
+
+/// How often a word is found that begins so; nobody counts beyond the limit.
+async fn bearers(db: &impl ConnectionTrait, tenant: Tenant, word: &str, limit: u64) -> Result<u64> {
+    let few = beginning_with(tenant, word).limit(limit).into_query();
     let count = Query::select().expr(Expr::col(Asterisk).count()).from_subquery(few, "few").to_owned();
     let row = db.query_one(&count).await?;
-    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+    let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// That the name, which stands beside the word that was found, plainly has another one too: most need not be looked up then.
