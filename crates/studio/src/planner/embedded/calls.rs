@@ -60,6 +60,11 @@ pub(super) fn column_calls(name: &str, table_words: &[String]) -> Vec<(Vec<Strin
     {
         calls.push((vec![of.clone(), head.clone()], 0.9));
     }
+    // "zip code" for `zip_postcode`
+    if words.iter().any(|word| matches!(word.as_str(), "zip" | "zipcode" | "postcode" | "postal")) {
+        let said: [&[&str]; 4] = [&["zip", "code"], &["postal", "code"], &["postcode"], &["zip"]];
+        calls.extend(said.map(|said| (said.iter().map(|word| (*word).to_owned()).collect(), 0.85)));
+    }
     // "staff number" for `num_of_staff`
     if let [number, of, thing @ ..] = words.as_slice()
         && number == "number"

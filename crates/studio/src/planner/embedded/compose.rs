@@ -162,6 +162,7 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
+            Meaning::Unknown if self.is_all_of_it(here) => self.at += 1,
             Meaning::Unknown if self.combines(here) => {
                 self.at += 1;
                 self.intent.distinct = true;
@@ -610,7 +611,9 @@ impl Composer<'_> {
             _ => nearest.or(is_one).or(next),
         };
         let is_one = |at: usize| self.noun(at).is_some_and(|noun| !noun.plural);
-        let owned = extreme && self.cue(self.at) == Some(Cue::Of) && self.at.checked_sub(1).is_some_and(is_one);
+        let said_of = self.at.checked_sub(1).is_some_and(|at| self.links[at].text.contains(" of "));
+        let owned =
+            extreme && (said_of || self.cue(self.at) == Some(Cue::Of)) && self.at.checked_sub(1).is_some_and(is_one);
         let text = self.text(here, self.at);
         // "the first order of the oldest customer": an order by both is none. "The top 3 of those with the highest price" is one.
         if let Some(before) = self.intent.rank.take().filter(|before| !matches!(before.by, RankBy::Unspecified)) {

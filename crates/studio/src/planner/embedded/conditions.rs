@@ -2,7 +2,7 @@
 
 use super::calendar;
 use super::compose::{Composer, DESCRIBED, Operand};
-use super::cue::{Aggregate, Comparison, Cue};
+use super::cue::{Aggregate, Comparison, Cue, Match};
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
 use super::link::{self, Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
@@ -53,10 +53,16 @@ impl Composer<'_> {
         let mut equal = false;
         let mut comparison = None;
         let mut beside = true;
+        let verb = self.links[here].text.to_lowercase();
+        let is_verb = verb.ends_with("ing") || verb.ends_with("ed");
         loop {
             match self.cue(next) {
                 // "aged either 32 or 33"
-                Some(Cue::Noise) => beside &= self.links[next].text.eq_ignore_ascii_case("either"),
+                // "majoring in 600"
+                Some(Cue::Noise) => {
+                    let said = self.links[next].text.to_lowercase();
+                    beside &= said == "either" || (said == "in" && is_verb);
+                }
                 // "a population of 80000"; what could be a year is no number of it.
                 Some(Cue::Of) if next == self.at && self.is_of_so_many(mention, next) => equal = true,
                 Some(Cue::Is | Cue::Named) => is = true,
@@ -309,7 +315,11 @@ impl Composer<'_> {
         let (number, end) = match said(at).as_str() {
             "once" => ("1".to_owned(), at + 1),
             "twice" => ("2".to_owned(), at + 1),
-            _ => match self.number_at(at).filter(|_| said(at + 1) == "times") {
+            // "names that have more than 2 records"
+            _ => match self
+                .number_at(at)
+                .filter(|_| matches!(said(at + 1).as_str(), "times" | "record" | "records" | "rows" | "entries"))
+            {
                 Some(number) => (number, at + 2),
                 None => return false,
             },
@@ -350,7 +360,7 @@ impl Composer<'_> {
     /// A comparison whose left side is not a column right before it.
     pub(super) fn compare(&mut self, comparison: Comparison, here: usize) {
         let at = self.skip_noise(self.at);
-        if self.compare_times(comparison, at, here) {
+        if self.compare_times(comparison, at, here) || self.is_where_it_belongs(here, at) {
             return;
         }
         match self.number_at(at) {
@@ -378,6 +388,16 @@ impl Composer<'_> {
                 },
             },
         }
+    }
+
+    /// "products under the category 'Seeds'": where they belong, and no number.
+    fn is_where_it_belongs(&self, here: usize, at: usize) -> bool {
+        let has_value = |noun: &Noun, next: Option<&Noun>| {
+            let of_it = |value: &Noun| value.values.iter().any(|(column, _)| noun.columns.contains(column));
+            !noun.values.is_empty() || next.is_some_and(of_it)
+        };
+        let said = self.text(here, here + 1).to_lowercase();
+        said == "under" && self.noun(at).is_some_and(|noun| has_value(noun, self.noun(at + 1)))
     }
 
     /// "above age 20", "a greater weight than 10": the column stands between.
@@ -449,6 +469,16 @@ impl Composer<'_> {
         let text = self.text(here, self.at);
         match (self.take_operand(), self.last_table) {
             // "how many orders over 900": nothing is grouped, so each row is compared.
+            // "how many people are under 40", "students over 20 years old"
+            (operand, Some(table)) if self.is_about_age(&operand, table, here) => {
+                if let Some(Ok(_)) = operand {
+                    self.operand = None;
+                }
+                self.intent.columns.extend(operand.and_then(Result::err));
+                if let Some(mention) = self.age_of(table, here) {
+                    self.compared(mention, test, negated, text);
+                }
+            }
             (Some(Ok(measure)), Some(table)) if self.counts_only(measure, table) => {
                 let left = Left::Weight(table);
                 self.intent.filters.push(Filter::new(left, test, negated, text));
@@ -497,6 +527,13 @@ impl Composer<'_> {
 
     /// "without orders", "with no email", "without refunded"
     pub(super) fn without(&mut self, here: usize) {
+        if self.is_spelled(self.at) {
+            // "without the letter M in their names"
+            let spelled = self.at;
+            self.at += 1;
+            self.negate_at(here);
+            return self.spelled(Match::Contains, spelled);
+        }
         let next = self.skip_noise(self.at);
         let Some(noun) = self.noun(next).cloned() else {
             // "no less than" and the like are cues of their own; a "no" that negates a verb
@@ -545,6 +582,21 @@ impl Composer<'_> {
                     self.values(next, here, None);
                 }
             },
+        }
+    }
+
+    /// A number that is compared is an age: it is told in years, or there are people of whom nothing else says how big they are.
+    fn is_about_age(&self, operand: &Option<Result<usize, Mention>>, table: TableId, here: usize) -> bool {
+        if self.age_of(table, here).is_none() {
+            return false;
+        }
+        let in_years = self.links.get(self.at).is_some_and(|link| link.text.eq_ignore_ascii_case("years old"));
+        match operand {
+            Some(Ok(measure)) => {
+                self.counts_only(*measure, table) && (in_years || self.schema.weight_of(table).is_none())
+            }
+            Some(Err(mention)) => in_years && self.numbers_of(mention).is_empty(),
+            None => in_years,
         }
     }
 

@@ -224,7 +224,7 @@ const PHRASES: &[(Cue, &[&str])] = &[
         "dollars", "dollar", "euros", "euro", "usd", "eur", "rows", "row", "records", "record", "entries", "data", "just", "only",
         "also", "currently", "now", "each other", "took place", "happened", "occurred", "exist", "exists", "along", "together",
         "well", "hi", "hello", "thanks", "thank you", "ever", "yet", "still", "given", "working", "works", "work", "worked", "took", "take",
-        "takes", "taken", "either", "corresponding", "correspond", "corresponds", "respective", "respectively", "associated", "associated with", "information", "info", "listed", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "possible", "was there", "were there", "years old", "among", "everybody", "everyone", "someone",
+        "takes", "taken", "either", "corresponding", "correspond", "corresponds", "respective", "respectively", "associated", "associated with", "information", "info", "listed", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "possible", "if", "was there", "were there", "years old", "among", "everybody", "everyone", "someone",
         "all information about", "all the information about", "information about", "the information about", "info about", "the word", "the words", "the string",
         "the substring", "the letter", "the letters", "the phrase", "substring", "the prefix", "the result", "the results", "in the database", "in our database", "in this database", "in the table", "in this table", "in the system", "in the records", "in our records", "in the data", "in the world", "around the world", "his or her", "him or her", "he or she", "ordered from",
     ]),

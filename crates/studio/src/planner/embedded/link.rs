@@ -182,10 +182,16 @@ impl Linker<'_> {
             }
             let role = |at: usize| {
                 let role = self.tokens.get(at).filter(|token| token.kind == Kind::Word)?;
-                let is_thing = self.noun(std::slice::from_ref(role)).table.is_some_and(|(_, score)| score >= 0.6);
+                // Who others refer to in a role ("winners" are players) is told apart by it.
+                let is_called = |table: TableId| words::name_words(&self.schema.table(table).name);
+                let is_thing = self.noun(std::slice::from_ref(role)).table.is_some_and(|(table, score)| {
+                    score > 0.7 || is_called(table).iter().any(|word| words::singular(word) == role.singular)
+                });
                 let words: Vec<Token> = std::iter::once(role).chain(&self.tokens[of - length..of]).cloned().collect();
                 let noun = self.noun(&words);
-                (!is_thing && noun.column_score >= 0.9 && noun.table.is_none() && !noun.qualified).then_some(noun)
+                let is_key = noun.columns.iter().any(|column| self.schema.is_key_like(*column));
+                let is_column = noun.column_score >= 0.9 && noun.table.is_none() && !noun.qualified && !is_key;
+                (is_column && !is_thing).then_some(noun)
             };
             let mut last = behind(of + 1);
             let mut parts = vec![role(last)?];

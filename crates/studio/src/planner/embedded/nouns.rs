@@ -337,9 +337,27 @@ impl Composer<'_> {
             self.measure(mention, here);
             return;
         }
+        // "countries where people speak Dutch", "the largest percentage of people": no population is to be shown.
+        if self.are_people(&mention) {
+            let is_where = here.checked_sub(1).is_some_and(|at| {
+                matches!(self.links[at].text.to_lowercase().as_str(), "where" | "which" | "whose" | "do" | "by")
+            });
+            if !is_where {
+                self.leave(here);
+            }
+            return;
+        }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
         self.show(mention);
+    }
+
+    /// People as such, and no column that is called so.
+    fn are_people(&self, mention: &Mention) -> bool {
+        let is_called = |column: &ColumnId| {
+            self.schema.words_of(*column).iter().any(|word| matches!(word.as_str(), "people" | "person"))
+        };
+        mention.text.eq_ignore_ascii_case("people") && !mention.columns.iter().any(is_called)
     }
 
     /// "forms of government" for `government_form`: both words are of the one column, which was read already.
@@ -438,6 +456,7 @@ impl Composer<'_> {
             return self.show(Mention { columns: numbers, ..mention });
         }
         let is_described = !self.intent.subjects.is_empty() || !self.intent.columns.is_empty();
+        let is_compared = matches!(self.cue(self.at), Some(Cue::Compare(_) | Cue::Between));
         for pending in std::mem::take(&mut self.pending) {
             if distinct && pending.aggregate != Aggregate::Count {
                 self.left_over.push(format!("distinct {}", mention.text));
@@ -456,9 +475,12 @@ impl Composer<'_> {
                 Aggregate::Count if !distinct && !numbers.is_empty() && !in_groups && self.intent.nested.is_some() => {
                     (self.intent.nested.take().unwrap_or(Aggregate::Average), of_numbers)
                 }
-                // "the name and number of employees of the departments"
+                // "the name and number of employees of the departments", "markets with a number of cities below 300"
                 Aggregate::Count
-                    if !distinct && !numbers.is_empty() && !says_total && (is_described || mention.qualified) =>
+                    if !distinct
+                        && !numbers.is_empty()
+                        && !says_total
+                        && (is_described || mention.qualified || is_compared) =>
                 {
                     self.show(of_numbers);
                     continue;

@@ -42,6 +42,14 @@ impl Composer<'_> {
             self.at = next + 1;
             next = self.skip_noise(self.at);
         }
+        // "of each male student"
+        if every_one(&word)
+            && let Some(table) = self.table_after_values(next).filter(|table| *table > next)
+        {
+            self.values(next, next, None);
+            self.at = table;
+            next = table;
+        }
         let compares = matches!(self.cue(next), Some(Cue::Superlative(..) | Cue::Compare(_)));
         let is_value = self
             .noun(next)
@@ -125,6 +133,10 @@ impl Composer<'_> {
 
     /// One thing to group by, or what a ranking goes by.
     fn dimension(&mut self, at: usize) -> bool {
+        // "for each different number of cylinders": a number that each row has.
+        let number = self.skip_noise(at + 1);
+        let is_number = self.cue(at) == Some(Cue::Count) && self.noun(number).is_some_and(|noun| self.is_number(noun));
+        let at = if is_number { number } else { at };
         let slice = |cue: Option<Cue>| match cue {
             Some(Cue::Grain(grain)) => Some(Slice::Every(grain)),
             Some(Cue::Weekday) => Some(Slice::Weekday),
@@ -349,6 +361,11 @@ impl Composer<'_> {
         if self.intent.limit.is_some() && matches!(self.cue(self.at), Some(Cue::Superlative(..))) {
             return;
         }
+        // "the trips with the top 3 durations"
+        let of_number = self.noun(self.at).is_some_and(|noun| self.is_number(noun));
+        if self.intent.limit.is_some() && of_number && self.intent.others() > 0 {
+            return self.rank_by_column(direction, here, self.at);
+        }
         self.set_rank(direction, by, here);
     }
 
@@ -475,7 +492,21 @@ impl Composer<'_> {
                 numbers => numbers,
             };
             self.at = at + 1;
-            self.set_rank(direction, RankBy::Column(Mention { columns, ..mention }), here);
+            // The highest of ranks is the first of them to some, and the last to others.
+            let is_rank = |column: &ColumnId| {
+                let words = self.schema.words_of(*column);
+                words.last().is_some_and(|last| matches!(last.as_str(), "rank" | "ranking"))
+            };
+            if columns.iter().any(is_rank) {
+                return self.leave(here);
+            }
+            // "the lowest version number, along with its type": both are told.
+            let is_told = self.intent.others() == 0 && self.pending.is_empty() && self.cue(self.at) == Some(Cue::And);
+            let mention = Mention { columns, ..mention };
+            if is_told {
+                self.show(mention.clone());
+            }
+            self.set_rank(direction, RankBy::Column(mention), here);
         }
     }
 

@@ -37,8 +37,11 @@ impl Composer<'_> {
             _ => return None,
         };
         let mut end = at + 1;
-        // "… the average salary": the same column once more.
+        // "… the average salary": the same column once more. "… the average number of points"
         let mut again = self.skip_noise(end);
+        if self.cue(again) == Some(Cue::Count) {
+            again = self.skip_noise(again + 1);
+        }
         let owns = |noun: &Noun| noun.table.is_some_and(|(table, _)| mention.columns.iter().any(|c| c.table == table));
         // "… the average savings balance"
         let behind = self.noun(again + 1).is_some_and(|noun| noun.columns.iter().any(|c| mention.columns.contains(c)));
@@ -139,6 +142,7 @@ impl Composer<'_> {
     /// "above the average age": of the column behind the aggregate, of each row and of all.
     pub(super) fn overall_behind(&self, at: usize) -> Option<(Mention, Aggregate, usize)> {
         let of = self.skip_noise(at + 1);
+        let of = if self.cue(of) == Some(Cue::Count) { self.skip_noise(of + 1) } else { of };
         let mention = self.mention(of)?;
         let columns = self.numbers_of(&mention);
         (!columns.is_empty()).then_some(())?;

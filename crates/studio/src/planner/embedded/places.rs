@@ -15,7 +15,7 @@ impl Composer<'_> {
     /// "How many hosts does each nationality have? List the nationality and the *count*": the one that was asked for.
     pub(super) fn refers_to_a_count(&self, here: usize) -> bool {
         let word = self.links[here].text.to_lowercase();
-        let ends = matches!(self.meaning(here + 1), None | Some(Meaning::Pause));
+        let ends = matches!(self.meaning(here + 1), None | Some(Meaning::Pause | Meaning::Cue(Cue::And)));
         let counted = self
             .intent
             .measures
@@ -46,10 +46,20 @@ impl Composer<'_> {
         }
     }
 
+    /// "all the details of the departments": whatever there is of them.
+    pub(super) fn is_all_of_it(&self, here: usize) -> bool {
+        let is_word = matches!(self.links[here].text.to_lowercase().as_str(), "details" | "detail");
+        let of = self.skip_noise(here + 1);
+        let of = self.skip_noise(of + usize::from(self.cue(of) == Some(Cue::By)));
+        let is_thing = |noun: &Noun| noun.table.is_some_and(|(_, score)| score >= noun.column_score);
+        let nothing_else = self.intent.columns.is_empty() && self.intent.measures.is_empty();
+        is_word && of > here + 1 && nothing_else && self.noun(of).is_some_and(is_thing)
+    }
+
     /// "breed and size combinations", "the combinations of breed and size": each is told once.
     pub(super) fn combines(&self, here: usize) -> bool {
         let is_word = words::singular(&self.links[here].text.to_lowercase()) == "combination";
-        let is_column = |at: usize| self.noun(at).is_some_and(|noun| noun.table.is_none() && !noun.columns.is_empty());
+        let is_column = |at: usize| self.noun(at).is_some_and(|noun| !noun.columns.is_empty());
         let follow = self.cue(here + 1) == Some(Cue::Of) && is_column(self.skip_noise(here + 1));
         is_word && (follow || (self.intent.columns.len() > 1 && here.checked_sub(1).is_some_and(is_column)))
     }

@@ -102,7 +102,7 @@ impl Composer<'_> {
         };
         let rows = |at: usize| {
             let noun = self.noun(at).filter(|noun| noun.plural)?;
-            noun.table.filter(|(_, score)| *score > noun.column_score).map(|(table, _)| table)
+            noun.table.filter(|(_, score)| *score >= noun.column_score).map(|(table, _)| table)
         };
         let of = |columns: &Vec<ColumnId>, table: TableId| {
             !columns.is_empty() && columns.iter().all(|column| column.table == table)
@@ -133,7 +133,11 @@ impl Composer<'_> {
 
     /// "museums opened before 2009": with one time alone, it is this one's.
     pub(super) fn begins_then(&self, word: &str, here: usize) -> bool {
-        let Some(table) = self.last_table else { return false };
+        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
+        let is_newest = here.checked_sub(1).is_some_and(newest);
+        // "the most recently performed treatment"
+        let behind = self.noun(here + 1).and_then(|noun| noun.table).filter(|_| is_newest);
+        let Some(table) = behind.map(|(table, _)| table).or(self.last_table) else { return false };
         let then = self.skip_noise(here + 1);
         let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
         let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
@@ -144,11 +148,10 @@ impl Composer<'_> {
             Some(_) => times.next().is_none() && says_the_same,
             None => year.is_some(),
         };
-        let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
         // "when was the last order placed"
         let is_edge = |at: usize| matches!(self.cue(at), Some(Cue::Edge(_)));
         let asks_when = self.cue(0) == Some(Cue::When) && (0..here).any(is_edge);
-        let ranks = newest(then) || here.checked_sub(1).is_some_and(newest) || asks_when;
+        let ranks = newest(then) || is_newest || asks_when;
         words::is_origin(word) && is_one && (ranks || matches!(self.meaning(then), Some(Meaning::Time(_))))
     }
 }

@@ -71,6 +71,9 @@ const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "ref", "stg", "tbl", "raw",
 /// Ends of table names that tell that it is one: `cars_data`.
 const KIND_WORDS: &[&str] = &["data", "info", "information", "list", "table", "record", "detail", "master"];
 
+/// Names of numbers that are years of something's beginning.
+const FOUNDED: &[&str] = &["founded", "established", "built", "constructed"];
+
 /// What a name that stands in a comment is worth beside the column's own.
 const SAID: f64 = 0.98;
 
@@ -426,7 +429,10 @@ impl<'a> Schema<'a> {
                 }
                 other => other.is_numeric(),
             };
-            fits && self.words_of(*column).iter().any(|word| word == "year")
+            let words = self.words_of(*column);
+            // `founded`
+            let is_founded = matches!(words.as_slice(), [only] if FOUNDED.contains(&only.as_str()));
+            fits && (is_founded || words.iter().any(|word| word == "year"))
         };
         let mut years = self.columns_of(table).filter(is_year);
         // Of several none is the year.

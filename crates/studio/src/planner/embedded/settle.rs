@@ -281,7 +281,8 @@ impl<'a> Settler<'a> {
     /// "the total of each region that has more than 3 orders": where a number was asked for, one that only chooses is none
     /// of the answer.
     fn beside_what_was_asked(&self, measures: usize) -> Vec<usize> {
-        let is_silent = |measure: &usize| self.intent.silent.contains(measure);
+        let chooses = |measure: &usize| self.intent.havings.iter().any(|having| having.measure == *measure);
+        let is_silent = |measure: &usize| self.intent.silent.contains(measure) || chooses(measure);
         if (0..measures).all(|measure| is_silent(&measure)) {
             return Vec::new();
         }
@@ -289,8 +290,7 @@ impl<'a> Settler<'a> {
             Some(rank) => matches!(rank.by, RankBy::Measure(by) if by == measure),
             None => false,
         };
-        let chooses = |measure: &usize| self.intent.havings.iter().any(|having| having.measure == *measure);
-        self.intent.silent.iter().copied().filter(|measure| chooses(measure) && !ranks(*measure)).collect()
+        (0..measures).filter(|measure| chooses(measure) && !ranks(*measure)).collect()
     }
 
     /// Whether it is among the groups, be it as a key or a name of things.
@@ -420,7 +420,18 @@ impl<'a> Settler<'a> {
         match self.intent.sort.clone() {
             Some(SortBy::Measure(measure)) => Ok(Some((OrderBy::Measure(measure), descending.unwrap_or(true)))),
             Some(SortBy::Column(mention)) => {
-                let column = self.column(&mention)?;
+                // "… of each document, ordered by id": the id of the documents.
+                let own = dimensions.iter().find_map(|dimension| match dimension {
+                    Dimension::Entity(table) => {
+                        let known = [self.schema.key_of(*table), self.schema.label_of(*table)];
+                        known.into_iter().flatten().find(|column| mention.columns.contains(column))
+                    }
+                    Dimension::Column(_) | Dimension::Time(..) => None,
+                });
+                let column = match own {
+                    Some(column) => column,
+                    None => self.column(&mention)?,
+                };
                 let refers = |one: ColumnId, other: ColumnId| {
                     self.schema.edges.iter().any(|edge| edge.from == one && edge.to == other)
                 };

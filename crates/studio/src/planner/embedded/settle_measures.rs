@@ -107,6 +107,12 @@ impl Settler<'_> {
                     mention.columns.iter().any(|column| self.schema.path_up(subject, column.table).is_some())
                 });
                 let additive = mention.columns.iter().all(|column| words::is_additive(&self.schema.words_of(*column)));
+                // "the 3 highest support rates": the column itself.
+                if rank.extreme && !grouped && subject.is_none() && self.intent.limit.is_some() {
+                    self.intent.columns.push(mention);
+                    self.intent.rank = Some(rank);
+                    return Ok(());
+                }
                 let asks_for_rows = grouped || self.intent.who || self.intent.limit.is_some();
                 let owned = rank.owned && !asks_for_rows;
                 // "for each city, the highest latitude of its stations": one of each, and nothing is ranked.
@@ -116,7 +122,9 @@ impl Settler<'_> {
                     && self.intent.columns.is_empty()
                     && self.intent.limit.is_none()
                     && !self.intent.which;
-                if !of_row || owned || (grouped && self.intent.columns.is_empty()) {
+                // "the lowest version number, along with its type": the row that has it.
+                let is_told = self.intent.columns.iter().any(|known| known.columns == mention.columns);
+                if (!of_row && !is_told) || owned || (grouped && self.intent.columns.is_empty()) {
                     let aggregate = match (mention.implied, rank.extreme, rank.direction) {
                         (Some(aggregate), ..) => aggregate,
                         // "the most units" are all of them, "the highest quantity" is one.

@@ -171,7 +171,9 @@ impl Settler<'_> {
                 RankBy::Quality(quality) => self.column_for(*quality, root, &rank.text, &mut down)?,
                 RankBy::Measure(_) | RankBy::Unspecified => return Err(Unclear::ranked_by_what(&rank.text)),
             };
-            if subject.is_none() && self.intent.columns.is_empty() {
+            // "who is the youngest male"
+            let told = self.intent.asked.is_some() && !self.intent.filters.is_empty();
+            if subject.is_none() && self.intent.columns.is_empty() && !told {
                 return Err(Unclear::of_what());
             }
             self.notes.understand(
@@ -252,7 +254,11 @@ impl Settler<'_> {
             })
         };
         let column = match quality {
-            Quality::Price | Quality::Duration => told(root),
+            Quality::Price => told(root),
+            // The shortest people are the least tall.
+            Quality::Duration => {
+                told(root).or_else(|| named(root, Quality::Height.column_words(), false).filter(|_| !*down))
+            }
             Quality::Salary | Quality::Mass | Quality::Height => of_whom().map(|(column, _)| column),
             Quality::Time => self.time_of(root).or_else(|| self.schema.year_of(root)),
             Quality::Age => {

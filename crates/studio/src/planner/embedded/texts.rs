@@ -41,13 +41,14 @@ impl Composer<'_> {
     }
 
     /// What follows is text, whatever else it means.
-    fn is_spelled(&self, here: usize) -> bool {
-        let said = self.text(here, here + 1).to_lowercase();
+    pub(super) fn is_spelled(&self, here: usize) -> bool {
+        let Some(link) = self.links.get(here) else { return false };
+        let said = link.text.to_lowercase();
         ["letter", "word", "substring"].iter().any(|kind| said.ends_with(kind))
     }
 
     /// "with the letter a in their names", "names that contain the word the"
-    fn spelled(&mut self, kind: Match, here: usize) {
+    pub(super) fn spelled(&mut self, kind: Match, here: usize) {
         let raw = self.at;
         let text = self.text(raw, raw + 1);
         let text = quote::quoted(&text).map_or(text.as_str(), |(_, inside)| inside).to_owned();

@@ -97,6 +97,7 @@ pub(super) fn tokenize(question: &str) -> Vec<Token> {
             c if quote::is_quote(c) && !after_letter(question, start) => match quote::quoted(rest) {
                 Some((length, text)) => {
                     let span = (start, start + length);
+                    let text = text.trim();
                     tokens.push(Token::new(span, text, Kind::Quoted(text.to_owned())));
                     length
                 }

@@ -47,6 +47,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["author", "writer"],
     &["elevation", "altitude"],
     &["photo", "picture"],
+    &["nationality", "citizenship", "citizen", "nation"],
+    &["pet", "animal"],
     &["percent", "percentage"],
     &["population", "inhabitant", "resident", "people", "populated", "populous"],
 ];
@@ -133,7 +135,7 @@ const RELATIONS: &str = "\
     sold bought owned lead led feature award prescribe edit design create conduct conferred confer submit cover \
     repair rent book stock appear compete train act affect report coach use purchase share interact travel \
     fly flew flown reach participate belong sell containing own possess associate relate link connect \
-    handle reserve borrow lend hire employ supply fund found establish attend visit require";
+    undergo underwent undergone went through handle reserve borrow lend hire employ supply fund found establish attend visit require";
 
 /// The word says of two things that they belong together, and not how they compare or which way it goes.
 pub(super) fn is_relation(word: &str) -> bool {
@@ -143,7 +145,7 @@ pub(super) fn is_relation(word: &str) -> bool {
 
 /// How things come to be: with a time behind it, it is the time of the thing.
 const ORIGINS: &str = "found open release build produce create launch establish publish introduce start begin began built register \
-    hold held play happen occur air broadcast join";
+    hold held play happen occur air broadcast join perform";
 
 /// The verb tells of a thing's beginning.
 pub(super) fn is_origin(word: &str) -> bool {
