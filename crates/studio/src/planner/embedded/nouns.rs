@@ -329,7 +329,8 @@ impl Composer<'_> {
         }
         // "how many different majors and cities"
         if let (Some(Operand::Measure(measure)), true) = (self.operand, after_and)
-            && self.intent.measures[measure].aggregate == Aggregate::CountDistinct
+            && matches!(self.intent.measures[measure].aggregate, Aggregate::CountDistinct | Aggregate::Count)
+            && self.intent.havings.is_empty()
             && self.noun(here).is_some_and(|noun| noun.plural)
         {
             self.distinct = true;

@@ -517,6 +517,11 @@ impl<'a> Schema<'a> {
         matches!(last, Some("no" | "code" | "zip" | "phone" | "year")) || (words.len() > 1 && last == Some("number"))
     }
 
+    /// Of ranks the highest is the first to some, and the last to others.
+    pub(super) fn is_rank(&self, column: ColumnId) -> bool {
+        self.words_of(column).last().is_some_and(|last| matches!(last.as_str(), "rank" | "ranking"))
+    }
+
     /// The words of the column's name, in the singular.
     pub(super) fn words_of(&self, column: ColumnId) -> Vec<String> {
         singulars(&self.column(column).name)
