@@ -181,6 +181,7 @@ impl Composer<'_> {
             if let Some(of) = of {
                 values.retain(|(column, _)| of.columns.contains(column));
             }
+            self.keep_the_end(at, &mut values);
             let next_table = self.table_behind(at + 1);
             let near = next_table
                 .filter(|table| values.iter().any(|(column, _)| column.table == *table))
