@@ -135,6 +135,24 @@ fn what_nothing_decides_is_asked() {
     }
 }
 
+/// A guess would be wrong as often as right, so it is asked even of those who do not want to be.
+#[test]
+fn a_value_that_one_row_may_have_twice_is_asked_about() {
+    let (mut context, _) = table::schema("museums");
+    let planner = EmbeddedPlanner::new();
+    let question = "how many rides in Bern";
+    let Err(PlanError::Ambiguous { word, choices, .. }) = planner.understand(question, &context) else {
+        panic!("nothing is asked");
+    };
+    let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
+    assert_eq!((word.as_str(), labels), ("Bern", vec!["ride.start_town is Bern", "ride.end_town is Bern"]));
+    let meant = place(&context, &choices[1].of);
+    let (table, column) = (meant.table, Some(meant.column));
+    context.layer.synonyms.push(Synonym { phrase: word, table, column, is_value: true });
+    let plan = planner.understand(question, &context).unwrap();
+    assert!(plan.sql.contains(r#"WHERE "ride"."end_town" = 'Bern'"#), "{}", plan.sql);
+}
+
 #[test]
 fn tables_of_one_name_are_asked_about() {
     let (mut context, _) = table::schema("sales");

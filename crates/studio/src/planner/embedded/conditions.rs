@@ -471,9 +471,6 @@ impl Composer<'_> {
             // "how many orders over 900": nothing is grouped, so each row is compared.
             // "how many people are under 40", "students over 20 years old"
             (operand, Some(table)) if self.is_about_age(&operand, table, here) => {
-                if let Some(Ok(_)) = operand {
-                    self.operand = None;
-                }
                 self.intent.columns.extend(operand.and_then(Result::err));
                 if let Some(mention) = self.age_of(table, here) {
                     self.compared(mention, test, negated, text);

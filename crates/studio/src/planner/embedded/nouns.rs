@@ -181,6 +181,7 @@ impl Composer<'_> {
             if let Some(of) = of {
                 values.retain(|(column, _)| of.columns.contains(column));
             }
+            self.keep_the_end(at, &mut values);
             let next_table = self.table_behind(at + 1);
             let near = next_table
                 .filter(|table| values.iter().any(|(column, _)| column.table == *table))
@@ -329,7 +330,8 @@ impl Composer<'_> {
         }
         // "how many different majors and cities"
         if let (Some(Operand::Measure(measure)), true) = (self.operand, after_and)
-            && self.intent.measures[measure].aggregate == Aggregate::CountDistinct
+            && matches!(self.intent.measures[measure].aggregate, Aggregate::CountDistinct | Aggregate::Count)
+            && self.intent.havings.is_empty()
             && self.noun(here).is_some_and(|noun| noun.plural)
         {
             self.distinct = true;

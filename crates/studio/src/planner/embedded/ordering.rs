@@ -197,6 +197,13 @@ impl Composer<'_> {
                     let text = self.text(at, self.at);
                     self.intent.dimensions.push(Dimension::Time(found, Some(mention), text));
                 } else {
+                    // "the average weight and year for each year": what the groups are.
+                    if self.intent.measures.len() > 1 {
+                        self.intent.measures.pop_if(|last| match &last.of {
+                            Measured::Column(of) => of.columns == mention.columns,
+                            _ => false,
+                        });
+                    }
                     self.intent.dimensions.push(Dimension::Column(mention));
                 }
                 true
@@ -492,16 +499,12 @@ impl Composer<'_> {
                 numbers => numbers,
             };
             self.at = at + 1;
-            // The highest of ranks is the first of them to some, and the last to others.
-            let is_rank = |column: &ColumnId| {
-                let words = self.schema.words_of(*column);
-                words.last().is_some_and(|last| matches!(last.as_str(), "rank" | "ranking"))
-            };
-            if columns.iter().any(is_rank) {
+            if columns.iter().any(|column| self.schema.is_rank(*column)) {
                 return self.leave(here);
             }
             // "the lowest version number, along with its type": both are told.
-            let is_told = self.intent.others() == 0 && self.pending.is_empty() && self.cue(self.at) == Some(Cue::And);
+            let next = self.at + usize::from(matches!(self.meaning(self.at), Some(Meaning::Pause)));
+            let is_told = self.intent.others() == 0 && self.pending.is_empty() && self.cue(next) == Some(Cue::And);
             let mention = Mention { columns, ..mention };
             if is_told {
                 self.show(mention.clone());

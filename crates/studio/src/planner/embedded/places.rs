@@ -56,6 +56,23 @@ impl Composer<'_> {
         is_word && of > here + 1 && nothing_else && self.noun(of).is_some_and(is_thing)
     }
 
+    /// "from Rome to Oslo": of a way that has two ends the one and the other.
+    pub(super) fn keep_the_end(&self, at: usize, values: &mut Vec<(ColumnId, String)>) {
+        let before = at.checked_sub(1).map(|before| self.links[before].text.to_lowercase());
+        let ends: &[&str] = match before.as_deref() {
+            Some("from") => &["from", "origin", "source", "start", "departure"],
+            Some("to" | "into") => &["to", "destination", "dest", "target", "end", "arrival"],
+            _ => return,
+        };
+        let is_end = |column: ColumnId| {
+            let words = self.schema.words_of(column);
+            ends.iter().any(|end| words.iter().any(|word| word == end || (end.len() > 3 && word.starts_with(end))))
+        };
+        if values.iter().any(|(column, _)| is_end(*column)) {
+            values.retain(|(column, _)| is_end(*column));
+        }
+    }
+
     /// "breed and size combinations", "the combinations of breed and size": each is told once.
     pub(super) fn combines(&self, here: usize) -> bool {
         let is_word = words::singular(&self.links[here].text.to_lowercase()) == "combination";

@@ -177,6 +177,7 @@ impl Overlay {
             }
             self.base.rank = Some(rank);
             self.base.sort = None;
+            self.base.sort_then.clear();
             self.count_what_is_ranked();
         }
         self.base.limit = more.limit.or(self.base.limit);
@@ -184,6 +185,7 @@ impl Overlay {
             // "newest first" takes the place of any other order.
             if more.sort_quality.as_ref().is_some_and(|(_, quality, _)| *quality != Quality::Any) {
                 self.base.sort = None;
+                self.base.sort_then.clear();
             }
             self.base.sort_quality = more.sort_quality;
         }
@@ -192,6 +194,7 @@ impl Overlay {
                 *measure += offset;
             }
             self.base.sort = Some(sort);
+            self.base.sort_then = more.sort_then;
             self.base.rank = None;
         }
         self.base.sort_direction = more.sort_direction.or(self.base.sort_direction);

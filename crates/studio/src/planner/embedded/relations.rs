@@ -128,7 +128,12 @@ impl Composer<'_> {
     pub(super) fn happened_last(&self, here: usize) -> bool {
         let word = self.links[here].text.to_lowercase();
         let newest = |at: usize| matches!(self.cue(at), Some(Cue::Superlative(_, Quality::Time)));
-        word.ends_with("ed") && words::is_origin(&word) && (newest(here + 1) || here.checked_sub(1).is_some_and(newest))
+        // "the first student to register"
+        let is_edge = |at: usize| matches!(self.cue(at), Some(Cue::Edge(_)));
+        let is_to = here.checked_sub(1).is_some_and(|at| self.links[at].text.eq_ignore_ascii_case("to"));
+        let is_first = is_to && (0..here).any(is_edge) && matches!(self.meaning(here + 1), None | Some(Meaning::Pause));
+        let is_last = word.ends_with("ed") && (newest(here + 1) || here.checked_sub(1).is_some_and(newest));
+        words::is_origin(&word) && (is_first || is_last)
     }
 
     /// "museums opened before 2009": with one time alone, it is this one's.

@@ -71,6 +71,10 @@ const LAYER_WORDS: &[&str] = &["dim", "fact", "fct", "ref", "stg", "tbl", "raw",
 /// Ends of table names that tell that it is one: `cars_data`.
 const KIND_WORDS: &[&str] = &["data", "info", "information", "list", "table", "record", "detail", "master"];
 
+/// What the last word of a table's name is worth: "transactions" are `financial_transactions` before they are orders,
+/// which mean about the same.
+const HEAD: f64 = 0.78;
+
 /// Names of numbers that are years of something's beginning.
 const FOUNDED: &[&str] = &["founded", "established", "built", "constructed"];
 
@@ -227,7 +231,7 @@ impl<'a> Schema<'a> {
             call(thing, 0.95);
         }
         if words.len() > 1 {
-            call(&words[words.len() - 1..], 0.7);
+            call(&words[words.len() - 1..], HEAD);
             call(&words[..1], 0.6);
         }
     }
@@ -515,6 +519,11 @@ impl<'a> Schema<'a> {
         let words = self.words_of(column);
         let last = words.last().map(String::as_str);
         matches!(last, Some("no" | "code" | "zip" | "phone" | "year")) || (words.len() > 1 && last == Some("number"))
+    }
+
+    /// Of ranks the highest is the first to some, and the last to others.
+    pub(super) fn is_rank(&self, column: ColumnId) -> bool {
+        self.words_of(column).last().is_some_and(|last| matches!(last.as_str(), "rank" | "ranking"))
     }
 
     /// The words of the column's name, in the singular.

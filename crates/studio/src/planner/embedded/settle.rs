@@ -84,6 +84,17 @@ impl<'a> Settler<'a> {
             .or_else(by_distance)
             .or_else(|| mention.columns.first().copied())
             .ok_or_else(|| Unclear::words(std::slice::from_ref(&mention.text)))?;
+        // "Angola" is the name of a country before it is one in another tongue.
+        let identifies = |column: &&ColumnId| {
+            let own = [self.schema.label_of(column.table), self.schema.key_of(column.table)];
+            mention.is_value && own.contains(&Some(**column))
+        };
+        let said = said.or_else(|| rivals.iter().find(identifies).filter(|_| ruled.is_some()).copied());
+        // "flights into BER", where both ends of a flight have it: either would be a guess.
+        if mention.is_value && said.is_none() && rivals.len() > 1 && ruled.is_some() {
+            let choices = self.schema.column_choices(&mention.text, &rivals, true);
+            return Err(Unclear::which(&mention.text, choices));
+        }
         let same_table = mention.columns.iter().filter(|column| column.table == chosen.table).count() > 1;
         if mention.columns.len() > 1 && (same_table || !mention.qualified) {
             let others: Vec<ColumnId> = mention.columns.iter().copied().filter(|column| *column != chosen).collect();
@@ -253,7 +264,10 @@ impl<'a> Settler<'a> {
         // "the top three categories by quantity": of several, each is told with the number that puts it in its place.
         let tells_rank = self.intent.tells_rank || self.intent.limit.is_some_and(|limit| limit > 1);
         let silent = match (exact && !tells_rank, &shape) {
-            (true, _) => std::mem::take(&mut self.intent.silent),
+            (true, _) => {
+                let beside = self.beside_what_was_asked(measures.len());
+                self.intent.silent.iter().copied().chain(beside).collect()
+            }
             (false, Shape::Groups) => self.beside_what_was_asked(measures.len()),
             (false, _) => Vec::new(),
         };

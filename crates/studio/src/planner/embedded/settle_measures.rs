@@ -193,7 +193,9 @@ impl Settler<'_> {
                 if self.intent.subjects.is_empty()
                     && self.intent.dimensions.is_empty()
                     && matches!(self.intent.columns.as_slice(), [only] if only.columns.iter().all(|column| {
-                        self.schema.is_numeric(*column) && !self.schema.is_key_like(*column)
+                        self.schema.is_numeric(*column)
+                            && !self.schema.is_key_like(*column)
+                            && !self.schema.is_rank(*column)
                     })) =>
             {
                 if let Some(only) = self.intent.columns.first() {

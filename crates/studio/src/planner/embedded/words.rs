@@ -145,7 +145,7 @@ pub(super) fn is_relation(word: &str) -> bool {
 
 /// How things come to be: with a time behind it, it is the time of the thing.
 const ORIGINS: &str = "found open release build produce create launch establish publish introduce start begin began built register \
-    hold held play happen occur air broadcast join perform";
+    hold held play happen occur air broadcast join perform register";
 
 /// The verb tells of a thing's beginning.
 pub(super) fn is_origin(word: &str) -> bool {
