@@ -356,7 +356,8 @@ impl Composer<'_> {
         if said.ends_with("numbers of") && !follows && !of_different && !self.groups_follow(here) {
             return self.leave(here);
         }
-        // "total number of": one count; "average number of": an average over counts; "maximum and total number of": two.
+        // "total number of": one count; "average number of": an average over counts.
+        // "maximum and total number of": two numbers.
         let beside = (0..here).rev().find(|at| self.cue(*at) != Some(Cue::Noise));
         let beside = beside.is_some_and(|at| self.cue(at) == Some(Cue::And));
         if !beside
@@ -596,7 +597,8 @@ impl Composer<'_> {
     pub(super) fn set_rank(&mut self, direction: Direction, by: RankBy, here: usize) {
         let next = (self.at..self.links.len()).find_map(|at| self.noun(at)).map(|noun| noun.plural);
         let before = self.intent.subjects.first().map(|subject| subject.plural);
-        // "among all the claims, the claim with the largest amount", "the student whose addresses have the highest rent"
+        // "among all the claims, the claim with the largest amount",
+        // "the student whose addresses have the highest rent"
         let singular = |subject: &Subject| !subject.plural;
         let nearest = before.map(|_| !self.intent.subjects.iter().any(singular));
         let named = || (0..here).rev().find_map(|at| self.noun(at).filter(|noun| !noun.columns.is_empty()));
@@ -615,7 +617,8 @@ impl Composer<'_> {
         let owned =
             extreme && (said_of || self.cue(self.at) == Some(Cue::Of)) && self.at.checked_sub(1).is_some_and(is_one);
         let text = self.text(here, self.at);
-        // "the first order of the oldest customer": an order by both is none. "The top 3 of those with the highest price" is one.
+        // "the first order of the oldest customer": an order by both is none.
+        // "The top 3 of those with the highest price" is one.
         if let Some(before) = self.intent.rank.take().filter(|before| !matches!(before.by, RankBy::Unspecified)) {
             self.left_over.push(before.text);
         }

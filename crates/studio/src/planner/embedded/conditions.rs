@@ -582,7 +582,8 @@ impl Composer<'_> {
         }
     }
 
-    /// A number that is compared is an age: it is told in years, or there are people of whom nothing else says how big they are.
+    /// A number that is compared is an age: it is told in years, or there are people of whom nothing else says how big
+    /// they are.
     fn is_about_age(&self, operand: &Option<Result<usize, Mention>>, table: TableId, here: usize) -> bool {
         if self.age_of(table, here).is_none() {
             return false;

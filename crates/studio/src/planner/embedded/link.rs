@@ -169,8 +169,8 @@ impl Linker<'_> {
         None
     }
 
-    /// "the rank of the winner" for `winner_rank`, "ages of losers and winners" for two columns: whose it is stands in the
-    /// name of the column, where no table is called so.
+    /// "the rank of the winner" for `winner_rank`, "ages of losers and winners" for two columns: whose it is stands in
+    /// the name of the column, where no table is called so.
     fn of_roles(&self, at: usize) -> Option<(usize, Vec<Noun>)> {
         let is_word = |at: usize| self.tokens.get(at).is_some_and(|token| token.kind == Kind::Word);
         let said = |at: usize| self.tokens.get(at).map(|token| token.lower.as_str()).unwrap_or_default();

@@ -65,7 +65,7 @@ impl Composer<'_> {
             }
             end = of + 1;
         }
-        // "… of the employees in Madrid", "… of remote employees": the rest are not among those that it is held against.
+        // "… of the employees in Madrid", "… of remote employees": the rest are not held against.
         let part = self.skip_noise(end);
         if part > end && self.noun(part).is_some_and(|noun| self.describes(noun)) {
             return None;

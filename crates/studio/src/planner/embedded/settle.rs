@@ -234,7 +234,7 @@ impl<'a> Settler<'a> {
                 known.aggregate == Aggregate::Count && known.table == root && known.column.is_none()
             })
         };
-        // "channels that have more than 2 channels": of each row there is one, and the question is about something else.
+        // "channels that have more than 2 channels": of each row there is one, and something else is asked.
         let counts_ones =
             shape == Shape::Groups && each_is_one && havings.iter().any(|(measure, _)| counts_rows(*measure));
         if (!havings.is_empty() && dimensions.is_empty()) || counts_ones {
@@ -292,8 +292,8 @@ impl<'a> Settler<'a> {
         Ok(settled)
     }
 
-    /// "the total of each region that has more than 3 orders": where a number was asked for, one that only chooses is none
-    /// of the answer.
+    /// "the total of each region that has more than 3 orders": where a number was asked for, one that only chooses is
+    /// none of the answer.
     fn beside_what_was_asked(&self, measures: usize) -> Vec<usize> {
         let chooses = |measure: &usize| self.intent.havings.iter().any(|having| having.measure == *measure);
         let is_silent = |measure: &usize| self.intent.silent.contains(measure) || chooses(measure);

@@ -35,7 +35,7 @@ impl Composer<'_> {
         }
     }
 
-    /// "the region that contains the most cities", "departments that include at least 3 employees": things, and no text.
+    /// "the region that contains the most cities", "departments that include at least 3 employees": things, no text.
     pub(super) fn is_counted(&self, at: usize) -> bool {
         matches!(self.cue(at), Some(Cue::Superlative(..) | Cue::Compare(_) | Cue::Count))
     }

@@ -53,7 +53,7 @@ impl Settler<'_> {
         }
     }
 
-    /// "the average age for each type of pet": what the groups have themselves, and not what those have to whom they belong.
+    /// "the average age for each type of pet": what the groups have themselves, and not those to whom they belong.
     pub(super) fn groups_have_the_number(&mut self) {
         let schema = self.schema;
         let of = |dimension: &Dimension| match dimension {

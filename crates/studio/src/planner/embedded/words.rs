@@ -135,7 +135,8 @@ const RELATIONS: &str = "\
     sold bought owned lead led feature award prescribe edit design create conduct conferred confer submit cover \
     repair rent book stock appear compete train act affect report coach use purchase share interact travel \
     fly flew flown reach participate belong sell containing own possess associate relate link connect \
-    undergo underwent undergone went through handle reserve borrow lend hire employ supply fund found establish attend visit require";
+    undergo underwent undergone went through handle reserve borrow lend hire employ supply fund \
+    found establish attend visit require";
 
 /// The word says of two things that they belong together, and not how they compare or which way it goes.
 pub(super) fn is_relation(word: &str) -> bool {
