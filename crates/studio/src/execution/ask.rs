@@ -54,7 +54,7 @@ pub struct ExecuteRequest {
     #[garde(inner(length(max = 50), inner(length(chars, min = 1, max = 100))))]
     pub tags: Option<Vec<String>>,
     /// If a word has several equally likely meanings: ask which one is meant (400 `QUESTION_AMBIGUOUS`) instead of
-    /// taking the first and saying so.
+    /// taking the first and saying so. A value that could be in either of two columns of one table is always asked about.
     #[schema(default = true)]
     pub clarify: Option<bool>,
     /// Your own completed run that the question follows up on: "only last year", "by month", "top 10".
