@@ -599,8 +599,10 @@ impl Composer<'_> {
         let before = self.intent.subjects.first().map(|subject| subject.plural);
         // "among all the claims, the claim with the largest amount",
         // "the student whose addresses have the highest rent"
-        let singular = |subject: &Subject| !subject.plural;
-        let nearest = before.map(|_| !self.intent.subjects.iter().any(singular));
+        let nearest = self.intent.subjects.first().map(|asked| {
+            let is_one = |subject: &Subject| subject.table == asked.table && !subject.plural;
+            !self.intent.subjects.iter().any(is_one)
+        });
         let named = || (0..here).rev().find_map(|at| self.noun(at).filter(|noun| !noun.columns.is_empty()));
         let is_one = named().is_some_and(|noun| !noun.plural).then_some(false);
         let extreme = matches!(by, RankBy::Column(_));
