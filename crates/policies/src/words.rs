@@ -47,7 +47,7 @@ impl Term for Operand {
             Operand::Session(fact) => match fact {
                 SessionFact::Date => "the date",
                 SessionFact::Time => "the time",
-                SessionFact::Timestamp => "the current time",
+                SessionFact::Timestamp => "the date and time",
                 SessionFact::Hour => "the hour",
                 SessionFact::Weekday => "the day of the week",
                 SessionFact::Ip => "the person's address",
@@ -144,7 +144,7 @@ impl<V: Term> Condition<V> {
                 format!("{column} {} {}", in_words(*comparison), value.told())
             }
             Condition::In { values, negated, .. } if values.is_empty() => {
-                format!("nothing, for the list {}is empty", if *negated { "of what is left out " } else { "" })
+                format!("no rows, because the list {}is empty", if *negated { "of exclusions " } else { "" })
             }
             Condition::In { column, values, negated } => {
                 let values: Vec<String> = values.iter().map(Term::told).collect();
@@ -174,8 +174,8 @@ impl<V: Term> Condition<V> {
                 };
                 format!("{} {is} {}", test.left.told(), right.join(", "))
             }
-            Condition::Known(Some(true)) => "every row, as things are".to_owned(),
-            Condition::Known(_) => "no row, as things are".to_owned(),
+            Condition::Known(Some(true)) => "every row at the moment".to_owned(),
+            Condition::Known(_) => "no row at the moment".to_owned(),
         }
     }
 }
