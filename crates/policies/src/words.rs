@@ -218,7 +218,7 @@ impl Mask {
                     (first, 0) => write!(text, "the first {first}"),
                     (first, last) => write!(text, "the first {first} and the last {last}"),
                 };
-                text + " characters are covered"
+                text + " characters are hidden"
             }
             Mask::Tokenize => {
                 "the value is replaced by a token that authorized people can turn back into the value".to_owned()
@@ -230,7 +230,7 @@ impl Mask {
                 format!("only the first {keep_first} and last {keep_last} digits of the card number are shown")
             }
             Mask::Bucket(_) => "only the range that the number falls into is shown".to_owned(),
-            Mask::Expression(_) | Mask::Computed(_) => "the policy computes it from the row".to_owned(),
+            Mask::Expression(_) | Mask::Computed(_) => "the value is computed from the row".to_owned(),
             Mask::Email => "only the first letter and the domain of the address are shown".to_owned(),
             Mask::RegexReplace { .. } => "text that matches a pattern is replaced".to_owned(),
             Mask::TruncateDate { unit } => format!("only the {} is shown", unit_in_words(*unit)),
