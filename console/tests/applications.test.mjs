@@ -42,7 +42,7 @@ test("an application is registered, let in, disconnected, suspended and deleted"
         await page.getByText("People who gave consent").waitFor();
         await page.getByLabel("Description").fill("Weekly reports");
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
 
         // Its owner lets it in, as a front end of the program would ask them, and ends that.
         const callback = "https://reports.acme.example/callback";
@@ -177,7 +177,7 @@ test("who may register applications is said in the settings, and kept", (context
         await holds(async () => assert.equal(await who.inputValue(), "admins"));
         await who.selectOption({ label: "Every member" });
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.reload();
         await holds(async () => assert.equal(await who.inputValue(), "everyone"));
 
@@ -201,14 +201,14 @@ test("who may register applications is said in the settings, and kept", (context
         const register = page.getByRole("link", { name: "Register an application" });
         await who.selectOption({ label: "Nobody" });
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.goto(`${server.url}/organization/applications`);
         await page.getByRole("link", { name: "Of a member" }).waitFor();
         await register.waitFor({ state: "detached" });
         await page.goto(`${server.url}/organization?tab=security`);
         await who.selectOption({ label: "Anyone who can manage them" });
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.goto(`${server.url}/organization/applications`);
         await register.first().waitFor();
     }));

@@ -55,7 +55,7 @@ test("the palette finds everything that has a name", (context) =>
             await page.getByRole("heading", { name: title, level: 1, exact: true }).waitFor();
         };
         await find("crm", "CRM Source", "CRM");
-        await find("own region", "Customers of one's own region Policy", "Customers of one's own region");
+        await find("own region", "Customers in own region Policy", "Customers in own region");
         await find("victor", "Victor Viewer Person", "Victor Viewer");
         await find("viewer", "Viewer Role", "Viewer");
         await find("main work", "Main Workspace Workspace", "Main Workspace");

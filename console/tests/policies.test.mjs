@@ -65,8 +65,8 @@ test("who may not change policies is not led to trying them out", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "developer@acme.example");
         await page.goto(`${server.url}/policies`);
-        await page.getByRole("link", { name: "Customers of one's own region" }).click();
-        await page.getByRole("heading", { name: "Customers of one's own region", level: 1 }).waitFor();
+        await page.getByRole("link", { name: "Customers in own region" }).click();
+        await page.getByRole("heading", { name: "Customers in own region", level: 1 }).waitFor();
         await page.getByRole("navigation", { name: "Parts" }).waitFor();
         // It stands there until the server has told what they may do.
         await page.getByRole("link", { name: /^Preview/ }).waitFor({ state: "detached" });
@@ -82,7 +82,7 @@ test("what a policy did is told for one person and one time", (context) =>
         }
         await signIn(page, server.url, "owner@acme.example");
         await page.goto(`${server.url}/policies`);
-        await page.getByRole("link", { name: "Customers of one's own region" }).click();
+        await page.getByRole("link", { name: "Customers in own region" }).click();
         await page.getByRole("navigation", { name: "Parts" }).getByRole("link", { name: "Evaluations" }).click();
         const evaluations = page.getByRole("region", { name: "Evaluations" });
         const developer = evaluations.getByRole("link", { name: "Dana Developer" }).first();
@@ -167,7 +167,7 @@ test("the audit log is filtered by the kind of object, and its address keeps tha
         await kind.selectOption({ label: "Data source" });
         await looked.waitFor({ state: "hidden" });
         await created.waitFor();
-        await page.getByLabel("Search actions, such as policy.create").fill("data_source.create");
+        await page.getByLabel("Action, e.g. policy.create").fill("data_source.create");
         await page.waitForURL(/\?kind=data_source&action=data_source\.create$/);
         await page.reload();
         await created.waitFor();

@@ -105,110 +105,114 @@ function Log({ first }: { first: Chosen }) {
                 </ActionButton>
             }
         >
-            <div className="row">
-                <SearchBox
-                    label="Search actions, such as policy.create"
-                    value={action}
-                    onValue={(value) => choose({ action: value })}
-                />
-                <Filter
-                    label="Object"
-                    value={kind}
-                    onValue={(value) => choose({ kind: value, target: "" })}
-                    options={[
-                        ["", "Any object"],
-                        ...kinds.map((each) => [each, words(each)] as const).sort(([, a], [, b]) => a.localeCompare(b)),
-                    ]}
-                />
-                {kind && target && (
-                    <button type="button" className="chip" onClick={() => choose({ target: "" })}>
-                        <span className="visually-hidden">Remove filter: </span>
-                        {words(kind)} {target}
-                        <X size={13} aria-hidden />
-                    </button>
-                )}
-                {may("user.read") && (
-                    <PersonChoice
-                        isCompact
-                        label="Person"
-                        none="Anyone"
-                        value={person}
-                        onValue={(value) => choose({ person: value })}
+            <div className="stack tight">
+                <div className="row">
+                    <SearchBox
+                        label="Action, e.g. policy.create"
+                        value={action}
+                        onValue={(value) => choose({ action: value })}
                     />
-                )}
-                <DayField label="From" day={from} onDay={(day) => choose({ from: day })} />
-                <DayField label="to" day={to} onDay={(day) => choose({ to: day })} />
-            </div>
-            {log.error && <Problem error={log.error} retry={() => log.refetch()} />}
-            {(!log.error || log.data) && (
-                <div className="table-wrap" tabIndex={0} role="region" aria-label="Audit log">
-                    {!log.data ? (
-                        <div style={{ padding: 18 }}>
-                            <Skeleton lines={8} />
-                        </div>
-                    ) : entries.length === 0 ? (
-                        <Empty title="No matching entries">Try fewer filters or a longer period.</Empty>
-                    ) : (
-                        <table className="rows">
-                            <thead>
-                                <tr>
-                                    <th scope="col">When</th>
-                                    <th scope="col">Action</th>
-                                    <th scope="col">Outcome</th>
-                                    <th scope="col">By</th>
-                                    <th scope="col">Object</th>
-                                    <th scope="col">Details</th>
-                                </tr>
-                            </thead>
-                            <tbody>
-                                {entries.map((entry) => (
-                                    <tr key={entry.id}>
-                                        <td data-label="When">
-                                            <When at={entry.at} />
-                                        </td>
-                                        <td className="title">
-                                            <code>{entry.action}</code>
-                                        </td>
-                                        <td data-label="Outcome">
-                                            <Status value={entry.outcome} />
-                                        </td>
-                                        <td className="nowrap" data-label="By">
-                                            {entry.actor_id && entry.actor_type === "user" ? (
-                                                <Link to="/people/$id" params={{ id: String(entry.actor_id) }}>
-                                                    <PersonName id={entry.actor_id} />
-                                                </Link>
-                                            ) : (
-                                                words(entry.actor_type)
-                                            )}
-                                            {entry.ip && <div className="small soft">{entry.ip}</div>}
-                                        </td>
-                                        <td className="nowrap" data-label="Object">
-                                            {!entry.target_type ? (
-                                                "—"
-                                            ) : !entry.target_id ? (
-                                                words(entry.target_type)
-                                            ) : (
-                                                <Link
-                                                    to="/audit"
-                                                    search={{ kind: entry.target_type, target: entry.target_id }}
-                                                    title="Show its full history"
-                                                >
-                                                    {words(entry.target_type)} {entry.target_id}
-                                                </Link>
-                                            )}
-                                        </td>
-                                        <td className="small soft" data-label="Details">
-                                            <div className="clamp" title={told(entry.details ?? {})}>
-                                                {told(entry.details ?? {}) || "—"}
-                                            </div>
-                                        </td>
-                                    </tr>
-                                ))}
-                            </tbody>
-                        </table>
+                    <Filter
+                        label="Object"
+                        value={kind}
+                        onValue={(value) => choose({ kind: value, target: "" })}
+                        options={[
+                            ["", "Any object"],
+                            ...kinds
+                                .map((each) => [each, words(each)] as const)
+                                .sort(([, a], [, b]) => a.localeCompare(b)),
+                        ]}
+                    />
+                    {kind && target && (
+                        <button type="button" className="chip" onClick={() => choose({ target: "" })}>
+                            <span className="visually-hidden">Remove filter: </span>
+                            {words(kind)} {target}
+                            <X size={13} aria-hidden />
+                        </button>
                     )}
+                    {may("user.read") && (
+                        <PersonChoice
+                            isCompact
+                            label="Person"
+                            none="Anyone"
+                            value={person}
+                            onValue={(value) => choose({ person: value })}
+                        />
+                    )}
+                    <DayField label="From" day={from} onDay={(day) => choose({ from: day })} />
+                    <DayField label="to" day={to} onDay={(day) => choose({ to: day })} />
                 </div>
-            )}
+                {log.error && <Problem error={log.error} retry={() => log.refetch()} />}
+                {(!log.error || log.data) && (
+                    <div className="table-wrap" tabIndex={0} role="region" aria-label="Audit log">
+                        {!log.data ? (
+                            <div style={{ padding: 18 }}>
+                                <Skeleton lines={8} />
+                            </div>
+                        ) : entries.length === 0 ? (
+                            <Empty title="No matching entries">Try fewer filters or a longer period.</Empty>
+                        ) : (
+                            <table className="rows">
+                                <thead>
+                                    <tr>
+                                        <th scope="col">When</th>
+                                        <th scope="col">Action</th>
+                                        <th scope="col">Outcome</th>
+                                        <th scope="col">By</th>
+                                        <th scope="col">Object</th>
+                                        <th scope="col">Details</th>
+                                    </tr>
+                                </thead>
+                                <tbody>
+                                    {entries.map((entry) => (
+                                        <tr key={entry.id}>
+                                            <td data-label="When">
+                                                <When at={entry.at} />
+                                            </td>
+                                            <td className="title">
+                                                <code>{entry.action}</code>
+                                            </td>
+                                            <td data-label="Outcome">
+                                                <Status value={entry.outcome} />
+                                            </td>
+                                            <td className="nowrap" data-label="By">
+                                                {entry.actor_id && entry.actor_type === "user" ? (
+                                                    <Link to="/people/$id" params={{ id: String(entry.actor_id) }}>
+                                                        <PersonName id={entry.actor_id} />
+                                                    </Link>
+                                                ) : (
+                                                    words(entry.actor_type)
+                                                )}
+                                                {entry.ip && <div className="small soft">{entry.ip}</div>}
+                                            </td>
+                                            <td className="nowrap" data-label="Object">
+                                                {!entry.target_type ? (
+                                                    "—"
+                                                ) : !entry.target_id ? (
+                                                    words(entry.target_type)
+                                                ) : (
+                                                    <Link
+                                                        to="/audit"
+                                                        search={{ kind: entry.target_type, target: entry.target_id }}
+                                                        title="Show its full history"
+                                                    >
+                                                        {words(entry.target_type)} {entry.target_id}
+                                                    </Link>
+                                                )}
+                                            </td>
+                                            <td className="small soft" data-label="Details">
+                                                <div className="clamp" title={told(entry.details ?? {})}>
+                                                    {told(entry.details ?? {}) || "—"}
+                                                </div>
+                                            </td>
+                                        </tr>
+                                    ))}
+                                </tbody>
+                            </table>
+                        )}
+                    </div>
+                )}
+            </div>
             {log.hasNextPage && (
                 <div>
                     <Button busy={log.isFetchingNextPage} onClick={() => log.fetchNextPage()}>

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { demo } from "../demo";
-import { Badge, Card, Empty, Page, Problem, Skeleton, Status, count } from "../ui/basics";
+import { Badge, Card, Empty, Page, Problem, Skeleton, Status, count, words } from "../ui/basics";
 import { Table } from "../ui/list";
 
 type Sample = { name: string; labels: Record<string, string>; value: number };
@@ -98,31 +98,31 @@ export function Operator() {
                         <span>
                             <Status value={health.data.status === "ok" ? "active" : "failed"} />
                         </span>
-                        <span>server</span>
+                        <span>Server</span>
                     </div>
                     {Object.entries(health.data.checks).map(([name, state]) => (
                         <div className="stat" key={name}>
                             <span>
                                 <Status value={state === "ok" ? "active" : "failed"} />
                             </span>
-                            <span>{name}</span>
+                            <span>{words(name)}</span>
                         </div>
                     ))}
                     <div className="stat">
                         <b>{count(sum(requests))}</b>
-                        <span>requests since start</span>
+                        <span>Requests since start</span>
                     </div>
                     <div className="stat">
                         <b>{count(sum(failed))}</b>
-                        <span>failed requests</span>
+                        <span>Failed requests</span>
                     </div>
                     <div className="stat">
                         <b>{count(sum(jobs))}</b>
-                        <span>job runs</span>
+                        <span>Job runs</span>
                     </div>
                     <div className="stat">
                         <b>{count(kinds.reduce((total, kind) => total + kind.dead, 0))}</b>
-                        <span>failed jobs</span>
+                        <span>Failed jobs</span>
                     </div>
                 </div>
             ) : (
@@ -145,7 +145,8 @@ export function Operator() {
                                 {
                                     head: "Average",
                                     numeric: true,
-                                    cell: (route) => `${route.milliseconds.toFixed(1)} ms`,
+                                    cell: (route) =>
+                                        `${route.milliseconds.toLocaleString("en", { maximumFractionDigits: 1 })} ms`,
                                 },
                             ]}
                         />

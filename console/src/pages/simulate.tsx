@@ -253,7 +253,7 @@ function Seen({ title, table }: { title?: string; table: Schemas["SeenTable"] })
                         <p key={mask.column} className="row" style={{ flexWrap: "nowrap", alignItems: "flex-start" }}>
                             <EyeOff size={15} aria-hidden style={{ marginTop: 3, color: "var(--warn)" }} />
                             <span>
-                                <code>{mask.column}</code> {mask.in_words}
+                                <code>{mask.column}</code>: {mask.in_words}
                             </span>
                         </p>
                     ))}

@@ -11,7 +11,7 @@ export function midnight(day = "", later = 0): string | undefined {
 export function DayField({ label, day, onDay }: { label: string; day: string; onDay: (day: string) => void }) {
     return (
         <label className="row small soft">
-            {label}{" "}
+            <span>{label}</span>
             <input type="date" className="compact" value={day} onChange={(event) => onDay(event.target.value)} />
         </label>
     );

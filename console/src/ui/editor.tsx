@@ -23,8 +23,13 @@ const look = EditorView.theme({
         boxShadow: "var(--shadow-high)",
         color: "var(--ink)",
     },
-    ".cm-tooltip-autocomplete ul li": { padding: "4px 10px" },
-    ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-soft)", color: "var(--ink)" },
+    // As its base theme writes them, which would win otherwise.
+    ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", padding: "4px", maxHeight: "15em" },
+    ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "4px 8px", borderRadius: "6px" },
+    ".cm-tooltip.cm-tooltip-autocomplete > ul > li[aria-selected]": {
+        background: "var(--accent-soft)",
+        color: "var(--ink)",
+    },
     ".cm-completionDetail": { color: "var(--faint)", fontStyle: "normal", marginLeft: "12px" },
     ".cm-placeholder": { color: "var(--faint)" },
     ".cm-matchingBracket": { background: "var(--accent-soft) !important" },

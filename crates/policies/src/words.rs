@@ -47,7 +47,7 @@ impl Term for Operand {
             Operand::Session(fact) => match fact {
                 SessionFact::Date => "the date",
                 SessionFact::Time => "the time",
-                SessionFact::Timestamp => "the current time",
+                SessionFact::Timestamp => "the date and time",
                 SessionFact::Hour => "the hour",
                 SessionFact::Weekday => "the day of the week",
                 SessionFact::Ip => "the person's address",
@@ -144,7 +144,7 @@ impl<V: Term> Condition<V> {
                 format!("{column} {} {}", in_words(*comparison), value.told())
             }
             Condition::In { values, negated, .. } if values.is_empty() => {
-                format!("nothing, for the list {}is empty", if *negated { "of what is left out " } else { "" })
+                format!("no rows, because the list {}is empty", if *negated { "of exclusions " } else { "" })
             }
             Condition::In { column, values, negated } => {
                 let values: Vec<String> = values.iter().map(Term::told).collect();
@@ -174,8 +174,8 @@ impl<V: Term> Condition<V> {
                 };
                 format!("{} {is} {}", test.left.told(), right.join(", "))
             }
-            Condition::Known(Some(true)) => "every row, as things are".to_owned(),
-            Condition::Known(_) => "no row, as things are".to_owned(),
+            Condition::Known(Some(true)) => "every row at the moment".to_owned(),
+            Condition::Known(_) => "no row at the moment".to_owned(),
         }
     }
 }
@@ -218,7 +218,7 @@ impl Mask {
                     (first, 0) => write!(text, "the first {first}"),
                     (first, last) => write!(text, "the first {first} and the last {last}"),
                 };
-                text + " characters are covered"
+                text + " characters are hidden"
             }
             Mask::Tokenize => {
                 "the value is replaced by a token that authorized people can turn back into the value".to_owned()
@@ -230,7 +230,7 @@ impl Mask {
                 format!("only the first {keep_first} and last {keep_last} digits of the card number are shown")
             }
             Mask::Bucket(_) => "only the range that the number falls into is shown".to_owned(),
-            Mask::Expression(_) | Mask::Computed(_) => "the policy computes it from the row".to_owned(),
+            Mask::Expression(_) | Mask::Computed(_) => "the value is computed from the row".to_owned(),
             Mask::Email => "only the first letter and the domain of the address are shown".to_owned(),
             Mask::RegexReplace { .. } => "text that matches a pattern is replaced".to_owned(),
             Mask::TruncateDate { unit } => format!("only the {} is shown", unit_in_words(*unit)),

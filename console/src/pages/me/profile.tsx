@@ -64,12 +64,14 @@ export function Profile() {
                                     <li key={each.email}>
                                         <Mail size={16} aria-hidden />
                                         <span className="grow break">{each.email}</span>
-                                        {each.is_primary && <Badge tone="accent">Primary</Badge>}
-                                        {each.verified ? (
-                                            <Badge tone="good">Verified</Badge>
-                                        ) : (
-                                            <Badge tone="warn">Not verified</Badge>
-                                        )}
+                                        <span className="row">
+                                            {each.is_primary && <Badge tone="accent">Primary</Badge>}
+                                            {each.verified ? (
+                                                <Badge tone="good">Verified</Badge>
+                                            ) : (
+                                                <Badge tone="warn">Not verified</Badge>
+                                            )}
+                                        </span>
                                     </li>
                                 ))}
                                 <li>
@@ -107,12 +109,14 @@ export function Profile() {
                                 {data.organizations.map((each) => (
                                     <li key={each.id}>
                                         <b className="strong grow">{each.name}</b>
-                                        <span className="soft small">
-                                            since <When at={each.joined_at} />
+                                        <span className="row">
+                                            <span className="soft small">
+                                                since <When at={each.joined_at} />
+                                            </span>
+                                            <Button small kind="danger" onClick={() => setLeaving(each)}>
+                                                Leave…
+                                            </Button>
                                         </span>
-                                        <Button small kind="danger" onClick={() => setLeaving(each)}>
-                                            Leave…
-                                        </Button>
                                     </li>
                                 ))}
                                 {data.organizations.length === 0 && <li className="soft">None yet.</li>}

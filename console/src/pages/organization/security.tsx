@@ -125,14 +125,6 @@ export function Settings({ settings }: { settings: Values }) {
                         {measure("min_length", "Minimum length", 8)}
                         {measure("min_score", "Minimum strength (0 to 4)", 0, 4)}
                         {measure("history", "Previous passwords that cannot be reused", 0)}
-                        <TextField
-                            label="Password expiry in days"
-                            type="number"
-                            min={0}
-                            hint="Leave empty for never."
-                            value={String(password.max_age_days ?? "")}
-                            onValue={(text) => setPassword("max_age_days", text === "" ? null : Number(text))}
-                        />
                     </div>
                     <div>
                         {rule("require_upper", "An upper-case letter")}

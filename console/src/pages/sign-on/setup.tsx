@@ -5,9 +5,9 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, read } from "../../api/client";
 import { ActionForm, useAction } from "../../ui/action";
-import { Field, Page, PasswordField, TextField } from "../../ui/basics";
+import { Card, Field, Page, PasswordField, TextField } from "../../ui/basics";
 import { Loaded } from "../../ui/loaded";
-import { Step, ToPaste } from "./step";
+import { ToPaste } from "./step";
 import { VENDORS, type Vendor } from "./vendors";
 
 export function Setup() {
@@ -94,7 +94,7 @@ export function Setup() {
             <Loaded query={setup}>
                 {(data) => (
                     <>
-                        <Step number={1} title={isOther ? "At your identity provider" : `At ${label}`}>
+                        <Card title="What to do">
                             <ol className="stack tight" style={{ listStyle: "decimal", paddingLeft: 20 }}>
                                 {data.steps.map((step) => (
                                     <li key={step} className="break">
@@ -106,18 +106,17 @@ export function Setup() {
                                     </li>
                                 ))}
                             </ol>
-                        </Step>
+                        </Card>
                         {data.values.length > 0 && (
-                            <Step number={2} title="Enter at your provider">
-                                {data.values.map((value) => (
-                                    <ToPaste key={value.field + value.value} {...value} />
-                                ))}
-                            </Step>
+                            <Card title={`Enter at ${isOther ? "your identity provider" : label}`}>
+                                <div className="stack">
+                                    {data.values.map((value) => (
+                                        <ToPaste key={value.field + value.value} {...value} />
+                                    ))}
+                                </div>
+                            </Card>
                         )}
-                        <Step
-                            number={data.values.length > 0 ? 3 : 2}
-                            title={data.values.length > 0 ? "Enter here" : "Enter here"}
-                        >
+                        <Card title="Enter here">
                             <ActionForm
                                 action={create}
                                 submit="Register as inactive"
@@ -157,7 +156,7 @@ export function Setup() {
                                     )}
                                 </div>
                             </ActionForm>
-                        </Step>
+                        </Card>
                     </>
                 )}
             </Loaded>

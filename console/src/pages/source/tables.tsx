@@ -79,7 +79,7 @@ export function Tables({ id, discovering }: { id: string; discovering: boolean }
                     </Button>
                     {may("datasource.write") && (
                         <ActionButton small action={discover} on={undefined}>
-                            Refresh tables
+                            Refresh
                         </ActionButton>
                     )}
                 </span>

@@ -177,9 +177,9 @@ pub async fn policies(admin: &Person, sources: &BTreeMap<&'static str, i64>, rol
             "rule_config": {"table": table, "condition": "region = current_user_region"}}])
     };
     let wanted = [
-        json!({"name": "Orders of one's own region", "type": "row_level_security", "data_source_ids": [orders], "role_ids": both,
+        json!({"name": "Orders in own region", "type": "row_level_security", "data_source_ids": [orders], "role_ids": both,
             "rules": own_region("orders")}),
-        json!({"name": "Customers of one's own region", "type": "row_level_security", "data_source_ids": [crm], "role_ids": both,
+        json!({"name": "Customers in own region", "type": "row_level_security", "data_source_ids": [crm], "role_ids": both,
             "rules": own_region("customers")}),
         json!({"name": "Personal data for developers", "type": "data_masking", "data_source_ids": [crm],
             "role_ids": role("Developer"),

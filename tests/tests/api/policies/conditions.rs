@@ -94,9 +94,9 @@ async fn the_moment_and_the_network(server: &Server) {
     };
     assert_eq!(told(json!({})).await["hides_all_rows"], true);
     let there = told(json!({"ip": "10.1.1.1", "at": "2100-01-02T00:00:00Z"})).await;
-    assert_eq!(there["in_words"], "every row, as things are and every row, as things are");
+    assert_eq!(there["in_words"], "every row at the moment and every row at the moment");
     let now = told(json!({"ip": "10.1.1.1"})).await;
-    assert_eq!(now["in_words"], "every row, as things are and no row, as things are");
+    assert_eq!(now["in_words"], "every row at the moment and no row at the moment");
     server.clock().advance(Duration::minutes(1));
 }
 

@@ -50,7 +50,7 @@ async fn it_tells_what_somebody_sees(server: &Server) {
         .map(|mask| (mask["column"].as_str().unwrap(), mask["masking_function"].as_str().unwrap()))
         .collect();
     assert_eq!(masked, [("card_number", "partial"), ("email", "email"), ("salary", "round_number")]);
-    assert_eq!(before["masked_columns"][0]["in_words"], "all but the last 4 characters are covered");
+    assert_eq!(before["masked_columns"][0]["in_words"], "all but the last 4 characters are hidden");
     // Somebody who lacks the attribute sees no row.
     let body = json!({"user_id": acme.owner.id, "data_source_id": shop.crm,
         "changes": {"add_policy_ids": [made[1]]}});
