@@ -226,15 +226,15 @@ async fn the_next_is_asked_where_one_gives_no_answer(server: &Server) {
     let calls = json!(server.rows(&calls).await).to_string();
     let at = |text: &str| calls.find(text).unwrap_or_else(|| panic!("no {text} in {calls}"));
     let told = [
-        at("tables go to anthropic"),
+        at("table are sent to anthropic"),
         at("gemini is asked: the model's endpoint has no capacity now"),
-        at("tables are sent to gemini"),
+        at("table are sent to gemini"),
         at("chat is asked: the model's provider refused the question"),
-        at("tables go to chat"),
+        at("table are sent to chat"),
         at("embedded is asked: the model's endpoint does not accept the API key"),
     ];
     assert!(told.is_sorted(), "{calls}");
-    assert!(!calls.contains("chat-key") && !calls.contains("go to embedded"), "{calls}");
+    assert!(!calls.contains("chat-key") && !calls.contains("sent to embedded"), "{calls}");
 
     // Who is named is asked alone.
     let error = ask(Some("gemini")).await.error(502, "PLANNER_UNAVAILABLE");
@@ -330,7 +330,7 @@ async fn a_budget_holds_for_its_month(server: &Server) {
     assert_eq!(providers.asked().len(), 2);
     let told = server.rows("SELECT data FROM prompt_execution_events WHERE event = 'execution.tool_call'").await;
     let told = json!(told).to_string();
-    assert_eq!(told.matches("tables are sent to gemini").count(), 2, "{told}");
+    assert_eq!(told.matches("table are sent to gemini").count(), 2, "{told}");
     assert_eq!(told.matches("embedded is asked: the organization has spent its 150 tokens").count(), 1, "{told}");
     let alone =
         json!({"prompt_text": "How many orders?", "selected_data_source_ids": [shop.orders], "ai_model": "gemini"});

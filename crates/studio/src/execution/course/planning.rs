@@ -39,10 +39,14 @@ impl Course {
                 continue;
             }
             if planner.is_model() {
-                let (name, tables) = (planner.name(), context.tables.len());
+                let name = planner.name();
+                let tables = match context.tables.len() {
+                    1 => "1 table".to_owned(),
+                    tables => format!("{tables} tables"),
+                };
                 let summary = match planner.is_elsewhere() {
-                    true => format!("The question and the schema of {tables} tables are sent to {name}."),
-                    false => format!("{name}, on this server, reads the question and the schema of {tables} tables."),
+                    true => format!("The question and the schema of {tables} are sent to {name}."),
+                    false => format!("{name}, on this server, reads the question and the schema of {tables}."),
                 };
                 self.tell(Happening::ToolCall { tool: "model", summary }).await?;
             }
