@@ -31,7 +31,7 @@ async fn an_existing_member_is_linked_by_a_proved_address_alone(backend: Backend
     let provider = world.register(&world.acme, real.registration("Corp"), json!({})).await;
     for (login, why) in [
         ("a~viewer@acme.example~unverified", "does not say that the address viewer@acme.example is verified"),
-        ("b~viewer@other.example", "has not proved the domain of viewer@other.example"),
+        ("b~viewer@other.example", "has not verified the domain of viewer@other.example"),
         ("c~nobody@acme.example", "no member with the address nobody@acme.example"),
     ] {
         world.through(provider, login).await.error(403, "SSO_USER_NOT_ALLOWED");

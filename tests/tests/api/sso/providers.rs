@@ -246,7 +246,7 @@ async fn a_test_says_what_is_wrong_in_words(backend: Backend) {
         (json!({"id_token_signing_alg_values_supported": ["HS256"]}), "does not publish the public half"),
         (json!({"token_endpoint": null}), "no token endpoint"),
         (json!({"token_endpoint": "ftp://x.example/token"}), "is not https"),
-        (json!({"scopes_supported": ["openid"]}), "does not know the scopes profile, email"),
+        (json!({"scopes_supported": ["openid"]}), "does not support the scopes profile, email"),
     ] {
         crooked.says().document = document;
         let results = test().await;
