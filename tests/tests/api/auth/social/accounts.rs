@@ -198,7 +198,7 @@ async fn accounts_are_connected_and_disconnected(backend: Backend) {
     let (ada, bob) = (world.server.newcomer("ada@new.example").await, world.server.newcomer("bob@new.example").await);
     world.link(&ada.client, "ada").await.created();
     let mail = world.server.mailbox().nth_to("ada@new.example", 2).await;
-    assert!(words(&mail.text).contains("your account at corp can now be used to sign in"), "{}", mail.text);
+    assert!(words(&mail.text).contains("account at corp can now be used to sign in"), "{}", mail.text);
     assert_eq!(world.server.audited("user.link_social_account", "success").await, 1);
 
     // Again is no fault; another account there is, and so is that of somebody else.
