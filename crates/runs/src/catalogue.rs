@@ -23,7 +23,7 @@ use rivergen_query::{GovernedTable, filter::Entitlements};
 use rivergen_sources::{discovery, health::check::Origin, source, table};
 use sha2::{Digest, Sha256};
 
-use crate::{Engine, engine::Told, fit::columns_of, lookups::untold};
+use crate::{Engine, fit::columns_of, lookups::untold, told::Told};
 
 /// The tables of some sources, as one caller may see them.
 pub struct Catalogue {

@@ -19,6 +19,7 @@ pub mod retention;
 mod running;
 mod sample;
 mod seen;
+mod told;
 
 pub use engine::{Bounds, Engine, Estimate, Form, Run, RunAnswer, Settings, Started};
 pub use places::Capacity;

@@ -23,7 +23,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     Engine,
     catalogue::{Catalogue, CatalogueTable, entitlement_table},
-    engine::{Form, answerable},
+    engine::Form,
+    told::answerable,
 };
 
 /// The sub-selects of some row filters, with a caller's attributes in them.

@@ -41,9 +41,10 @@ use crate::{
     Engine,
     batches::Batches,
     catalogue::governance,
-    engine::{Form, Plan, Record, Run, Told, failed},
+    engine::{Form, Plan, Record, Run, failed},
     lookups::changed,
     running::Cancellable,
+    told::Told,
 };
 
 /// How often the progress of a run is written down.

@@ -39,8 +39,9 @@ use utoipa::ToSchema;
 use crate::{
     Engine,
     catalogue::{Catalogue, CatalogueTable, Rules},
-    engine::{Form, Record, Told, answerable, is_read},
+    engine::{Form, Record, is_read},
     seen::{SeenTable, would_tell_more},
+    told::{Told, answerable},
 };
 
 /// Tables of one answer.

@@ -24,7 +24,8 @@ pub(crate) use figures::Figures;
 use self::figures::Column;
 use crate::{
     Engine, Run, Started,
-    engine::{Plan, Told, failed},
+    engine::{Plan, failed},
+    told::Told,
 };
 
 /// Bytes after which no further batch is read.

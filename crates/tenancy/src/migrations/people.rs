@@ -157,7 +157,7 @@ impl MigrationTrait for People {
         ] {
             db.execute_unprepared(statement).await?;
         }
-        write_words(db).await
+        write_words(db, None, false).await
     }
 }
 
@@ -278,43 +278,9 @@ impl MigrationName for AllWords {
 #[async_trait::async_trait]
 impl MigrationTrait for AllWords {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
-        const ROWS: usize = 5_000;
-        let db = m.get_connection();
-        let mut after = 0_i64;
-        loop {
-            let page = Query::select()
-                .columns(["id", "organization_id", "user_id", "name_key", "email"])
-                .from("memberships")
-                .and_where(Expr::col("id").gt(after))
-                // More than 23 words and what stands between them take as many letters.
-                .and_where(Expr::cust("length(name_key) + length(email) > 45"))
-                .order_by("id", Order::Asc)
-                .limit(500)
-                .to_owned();
-            let members = db.query_all(&page).await?;
-            let Some(last) = members.last() else { return Ok(()) };
-            after = last.try_get("", "id")?;
-            let mut words: Vec<[Expr; 4]> = Vec::new();
-            for row in &members {
-                let (organization, user): (i64, i64) =
-                    (row.try_get("", "organization_id")?, row.try_get("", "user_id")?);
-                let (name, email): (String, String) = (row.try_get("", "name_key")?, row.try_get("", "email")?);
-                let parts = |text: &str| text.split(|c: char| !c.is_alphanumeric()).count();
-                if parts(&name) + parts(&email) > 23 {
-                    let own = crate::member::word::words_of(&name, &email).into_iter();
-                    words.extend(own.map(|word| [organization.into(), word.into(), name.as_str().into(), user.into()]));
-                }
-            }
-            for some in words.chunks(ROWS) {
-                let mut insert = Query::insert();
-                insert.into_table("member_words").columns(["organization_id", "word", "name_key", "user_id"]);
-                insert.on_conflict(OnConflict::new().do_nothing().to_owned());
-                for row in some {
-                    insert.values_panic(row.clone());
-                }
-                db.execute(&insert).await?;
-            }
-        }
+        // More than 23 words and what stands between them take as many letters.
+        let long = Expr::cust("length(name_key) + length(email) > 45");
+        write_words(m.get_connection(), Some(long), true).await
     }
 
     // Found as they were until all are there.
@@ -323,29 +289,43 @@ impl MigrationTrait for AllWords {
     }
 }
 
-/// The words of those who are members already.
-async fn write_words(db: &impl ConnectionTrait) -> Result<(), DbErr> {
+/// Writes down the words of those who are members already, or of those for whom a condition holds, but for what is there;
+/// with their names beside them, where the table has those by now.
+async fn write_words(db: &impl ConnectionTrait, whose: Option<Expr>, named: bool) -> Result<(), DbErr> {
+    const ROWS: usize = 5_000;
+    let mut columns = vec!["organization_id", "word", "user_id"];
+    columns.extend(named.then_some("name_key"));
     let mut after = 0_i64;
     loop {
         let page = Query::select()
             .columns(["id", "organization_id", "user_id", "name_key", "email"])
             .from("memberships")
             .and_where(Expr::col("id").gt(after))
+            .and_where_option(whose.clone())
             .order_by("id", Order::Asc)
             .limit(500)
             .to_owned();
-        let rows = db.query_all(&page).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let members = db.query_all(&page).await?;
+        let Some(last) = members.last() else { return Ok(()) };
         after = last.try_get("", "id")?;
-        let mut insert = Query::insert();
-        insert.into_table("member_words").columns(["organization_id", "word", "user_id"]);
-        for row in &rows {
+        let mut words: Vec<Vec<Expr>> = Vec::new();
+        for row in &members {
             let (organization, user): (i64, i64) = (row.try_get("", "organization_id")?, row.try_get("", "user_id")?);
             let (name, email): (String, String) = (row.try_get("", "name_key")?, row.try_get("", "email")?);
             for word in crate::member::word::words_of(&name, &email) {
-                insert.values_panic([organization.into(), word.into(), user.into()]);
+                let mut values: Vec<Expr> = vec![organization.into(), word.into(), user.into()];
+                values.extend(named.then(|| name.as_str().into()));
+                words.push(values);
             }
         }
-        db.execute(&insert).await?;
+        for some in words.chunks(ROWS) {
+            let mut insert = Query::insert();
+            insert.into_table("member_words").columns(columns.iter().copied());
+            insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+            for values in some {
+                insert.values_panic(values.iter().cloned());
+            }
+            db.execute(&insert).await?;
+        }
     }
 }
