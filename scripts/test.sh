@@ -20,6 +20,19 @@ step() {
     printf '\n== %s (after %d s)\n' "$1" "$SECONDS"
 }
 
+# Whether eight gigabytes of files can lie in memory beside the tests, and can be run from there.
+has_memory_for_files() {
+    local free available probe
+    free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)
+    available=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo 2>/dev/null)
+    [ "${free:-0}" -ge 8388608 ] && [ "${available:-0}" -ge 12582912 ] || return 1
+    probe=$(mktemp /dev/shm/rivergen.XXXXXX 2>/dev/null) || return 1
+    printf '#!/bin/sh\n' >"$probe" && chmod +x "$probe" && "$probe" 2>/dev/null
+    local usable=$?
+    rm -f "$probe"
+    return "$usable"
+}
+
 step "Tools"
 scripts/install-test-tools.sh
 
@@ -51,6 +64,11 @@ if scripts/has-doc-tests.sh; then
 fi
 
 step "Tests"
+# Each test makes a database or a folder and throws it away. On a disk, the thousand files of a PostgreSQL database take
+# longer than most tests; in memory, where there is plenty, they cost nothing.
+if has_memory_for_files; then
+    export TMPDIR=/dev/shm
+fi
 # Twice the cores: tests wait for the disk and for each other's servers about half of their time.
 scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci --test-threads "$(($(nproc) * 2))" "$@"
 
