@@ -38,7 +38,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope, Writes, duplicate_is},
 };
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, JoinType, PaginatorTrait, QuerySelect, QueryTrait, Select, entity::prelude::*,
+    ActiveValue::Set, Condition, ConnectionTrait, JoinType, QuerySelect, QueryTrait, Select, entity::prelude::*,
     sea_query::SelectStatement,
 };
 use serde::{Deserialize, Serialize};
@@ -418,20 +418,25 @@ pub fn active(tenant: Tenant) -> SelectStatement {
 }
 
 /// Refuses to let an administrator change an account that is not their organization's alone: it has a membership
-/// elsewhere, besides the personal organization of its person.
-pub async fn require_sole(tx: &Transaction, user_id: UserId) -> Result<()> {
+/// elsewhere, besides the personal organization of its person. That of somebody else is elsewhere, too.
+pub async fn require_sole(tx: &Transaction, tenant: Tenant, user_id: UserId) -> Result<()> {
     let of = Entity::belongs_to(organization::Entity).from(Column::OrganizationId).to(organization::Column::Id);
+    let not_their_own = Condition::any()
+        .add(organization::Column::IsPersonal.eq(false))
+        .add(organization::Column::CreatedByUserId.ne(user_id));
     // Index: memberships(user_id, status).
-    let shared = Entity::find()
+    let elsewhere = Entity::find()
         .join(JoinType::InnerJoin, of.into())
         .filter(Column::UserId.eq(user_id))
-        .filter(organization::Column::IsPersonal.eq(false))
+        .filter(Column::OrganizationId.ne(tenant.organization_id()))
+        .filter(not_their_own)
         .filter(organization::Column::DeletedAt.is_null())
-        .count(tx.conn())
+        .limit(1)
+        .one(tx.conn())
         .await?;
-    match shared {
-        0 | 1 => Ok(()),
-        _ => Err(Error::new(ErrorCode::Forbidden).with_message("Only the person can change this account.")),
+    match elsewhere {
+        None => Ok(()),
+        Some(_) => Err(Error::new(ErrorCode::Forbidden).with_message("Only the person can change this account.")),
     }
 }
 

@@ -64,7 +64,7 @@ pub async fn delete_user(
     member::refuse_above(&caller, &standing, now)?;
     let erase = query.erase.unwrap_or(false);
     if erase {
-        member::require_sole(&tx, user_id).await.map_err(|_| {
+        member::require_sole(&tx, tenant, user_id).await.map_err(|_| {
             Error::new(ErrorCode::Conflict).with_message(
                 "The account also belongs to another organization; it can be removed here, but not erased.",
             )

@@ -64,22 +64,22 @@ pub async fn update_user(
 ) -> Result<Reply<UpdatedUserAnswer>> {
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
-    let organization_id = if user_id == caller.user_id {
+    let within = if user_id == caller.user_id {
         caller.session()?;
         None
     } else {
         let (caller, tenant, _) = acting_on(&tenancy, &caller, None, Permission::UserUpdate, user_id).await?;
         let standing = tenancy.standings.of(tenant.organization_id(), user_id).await?.ok_or(ErrorCode::UserNotFound)?;
         member::refuse_above(&caller, &standing, now)?;
-        Some(tenant.organization_id())
+        Some(tenant)
     };
     if let Some(Some(image)) = &request.profile_image_url {
         check_image(image)?;
     }
     let tx = platform.db.begin().await?;
     let user = User::lock(&tx, user_id).await?.ok_or(ErrorCode::UserNotFound)?;
-    if organization_id.is_some() {
-        member::require_sole(&tx, user_id).await?;
+    if let Some(tenant) = within {
+        member::require_sole(&tx, tenant, user_id).await?;
     }
     let mut row = user.account.into_active_model();
     let mut changed = Vec::new();
@@ -97,6 +97,7 @@ pub async fn update_user(
         member::rename(&tx, &user).await?;
     }
     tx.publish(Event::UserChanged(user_id)).await?;
+    let organization_id = within.map(|tenant| tenant.organization_id());
     let record = AuditRecord::new(organization_id, origin.actor(caller.user_id), "user.update")
         .target("user", user_id.0)
         .details(json!({"changed": changed}));

@@ -1,10 +1,14 @@
 //! `DELETE /api/v1/users/{user_id}`
 
-use rivergen_tests::{Server, on_both_databases};
+use rivergen_tests::{PASSWORD, Server, on_both_databases};
+use serde_json::json;
+
+use crate::invitations::{accept, invite, token};
 
 on_both_databases! {
     a_removed_user_is_out_at_once_and_keeps_the_account;
     an_account_of_this_organization_alone_is_erased;
+    a_guest_of_a_personal_organization_is_not_its_owners;
     the_rules_hold;
 }
 
@@ -55,6 +59,34 @@ async fn an_account_of_this_organization_alone_is_erased(server: &Server) {
         .await;
     acme.admin.client.delete(&format!("{}?erase=true", path(user))).await.error(409, "CONFLICT");
     assert_eq!(server.count(&format!("SELECT count(*) FROM memberships WHERE user_id = {user}")).await, 2);
+}
+
+/// Whoever has an organization of their own may invite others to it, whose account is none of their business.
+async fn a_guest_of_a_personal_organization_is_not_its_owners(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let eve = server.newcomer("eve@new.example").await;
+    let home = eve.client.get("/api/v1/workspaces").await.ok()["workspaces"][0].clone();
+    let (organization, viewer) = (&home["organization_id"], &acme.viewer);
+    let wanted = json!({"email": viewer.email, "workspace_id": home["id"]});
+    eve.client.post(&format!("/api/v1/organizations/{organization}/members/invite"), wanted).await.created();
+    accept(&viewer.client, &token(server, &viewer.email, 1).await).await.ok();
+    eve.client.delete(&format!("{}?erase=true", path(viewer.id))).await.error(409, "CONFLICT");
+    eve.client.put(&path(viewer.id), json!({"display_name": "Mallory"})).await.error(403, "FORBIDDEN");
+    viewer.client.get("/api/v1/data-sources").await.ok();
+    // Nor is it Acme's, as long as they are a guest there.
+    acme.admin.client.delete(&format!("{}?erase=true", path(viewer.id))).await.error(409, "CONFLICT");
+    eve.client.delete(&path(viewer.id)).await.ok();
+    acme.admin.client.put(&path(viewer.id), json!({"display_name": "Vera"})).await.ok();
+    // Their own one hinders nobody.
+    invite(&acme, &eve.email, "Viewer").await;
+    accept(&eve.client, &token(server, &eve.email, 1).await).await.ok();
+    acme.admin.client.put(&path(eve.id), json!({"display_name": "Eve"})).await.ok();
+    acme.admin.client.delete(&format!("{}?erase=true", path(eve.id))).await.ok();
+    server
+        .anonymous()
+        .post("/api/v1/auth/login", json!({"email": eve.email, "password": PASSWORD}))
+        .await
+        .error(403, "USER_DISABLED");
 }
 
 async fn the_rules_hold(server: &Server) {
