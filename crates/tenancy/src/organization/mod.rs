@@ -149,7 +149,8 @@ pub(crate) struct Created {
 impl NewOrganization<'_> {
     /// `ORG_EXISTS` where the name is taken.
     pub async fn insert(self, tx: &Transaction, now: DateTime<Utc>) -> Result<Created> {
-        let name_key = if self.is_personal { format!("~user:{}", self.created_by) } else { name_key(self.name) };
+        // The key of a name is in lower case: so nobody takes this one by a name.
+        let name_key = if self.is_personal { format!("~USER:{}", self.created_by) } else { name_key(self.name) };
         let organization = ActiveModel {
             name: Set(self.name.to_owned()),
             name_key: Set(name_key),

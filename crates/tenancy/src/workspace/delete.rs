@@ -93,7 +93,8 @@ async fn delete_for(
 
     let name = workspace.name.clone();
     let mut row = workspace.into_active_model();
-    row.name_key = Set(format!("~deleted:{workspace_id}"));
+    // The key of a name is in lower case: so none stands in the way of this one.
+    row.name_key = Set(format!("~DELETED:{workspace_id}"));
     row.slug = Set(format!("~deleted:{workspace_id}"));
     row.external_key = Set(None);
     row.updated_at = Set(now);

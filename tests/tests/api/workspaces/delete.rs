@@ -11,6 +11,7 @@ on_both_databases! {
     who_stood_in_it_stands_in_the_default_one;
     its_invitations_are_revoked;
     its_name_is_free;
+    no_name_stands_in_its_way;
     the_default_one_stays;
     only_who_may_delete_it_does;
     it_is_purged_after_thirty_days;
@@ -116,6 +117,13 @@ async fn its_name_is_free(server: &Server) {
         acme.owner.client.delete(&format!("{PATH}/{lab}")).await.ok();
     }
     assert_eq!(server.audited("workspace.delete", "success").await, 3);
+}
+
+async fn no_name_stands_in_its_way(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    acme.workspace(&format!("~deleted:{lab}")).await;
+    acme.owner.client.delete(&format!("{PATH}/{lab}")).await.ok();
 }
 
 async fn the_default_one_stays(server: &Server) {
