@@ -13,7 +13,10 @@ use rivergen_platform::{
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 use serde_json::json;
 
-use super::{Workspace, WorkspaceAnswer, default_of, hold};
+use super::{
+    Workspace, WorkspaceAnswer, default_of, hold,
+    settings::{Settings, may_be_newcomers},
+};
 use crate::Tenancy;
 
 errors! {
@@ -32,12 +35,14 @@ pub async fn set_default_workspace(
     Path((org_id, workspace_id)): Path<(OrganizationId, WorkspaceId)>,
 ) -> Result<Reply<WorkspaceAnswer>> {
     // It is the organization's affair: a role in the workspace does not suffice.
-    let tenant = tenancy.enter(&caller, org_id).await?.require(Permission::WorkspaceWrite)?;
+    let caller = tenancy.enter(&caller, org_id).await?;
+    let tenant = caller.require(Permission::WorkspaceWrite)?;
     let platform = &tenancy.identity.platform;
     let now = platform.clock.now();
     let tx = platform.db.begin().await?;
     let mut workspace = hold(&tx, tenant, workspace_id).await?;
     if !workspace.is_default {
+        may_be_newcomers(tx.conn(), &caller, tenant, Settings::of(&workspace)).await?;
         let before = default_of(tx.conn(), tenant.id()).await?;
         let before_id = before.as_ref().map(|row| row.id);
         if let Some(before) = before {

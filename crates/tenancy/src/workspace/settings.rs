@@ -80,7 +80,8 @@ pub struct WorkspaceSettingsChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     pub allow_public_access: Option<Option<bool>>,
-    /// A role of the organization, with no more permissions than your own; none by default.
+    /// A role of the organization, with no more permissions than your own; none by default. In the default workspace,
+    /// permissions that you have in that workspace alone do not count.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<RoleId>)]
     pub default_role_id: Option<Option<RoleId>>,
@@ -118,6 +119,22 @@ impl WorkspaceSettingsChange {
         };
         may_be_everybodys(caller, role.as_ref())
     }
+}
+
+/// 403 unless the caller, who stands in the whole organization, may give the default role there: that of the default
+/// workspace goes to whoever is added to the organization without another one.
+pub(super) async fn may_be_newcomers(
+    db: &impl ConnectionTrait,
+    caller: &Caller,
+    tenant: Tenant,
+    settings: Settings,
+) -> Result<()> {
+    if let Some(id) = settings.default_role_id
+        && let Some(role) = role::existing(db, tenant, id).await?
+    {
+        caller.may_grant(&role.permissions())?;
+    }
+    Ok(())
 }
 
 /// Whether the organization lets workspaces be public.

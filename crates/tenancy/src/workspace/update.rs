@@ -145,13 +145,18 @@ pub(super) async fn apply(
     workspace: WorkspaceId,
     changes: Changes,
 ) -> Result<(Tenant, Model)> {
-    let (caller, _) = tenancy.enter_workspace(caller, organization, workspace).await?;
-    let tenant = caller.require(Permission::WorkspaceWrite)?;
+    let (here, _) = tenancy.enter_workspace(caller, organization, workspace).await?;
+    let tenant = here.require(Permission::WorkspaceWrite)?;
+    let everywhere = tenancy.enter(caller, tenant.organization_id()).await?;
     let platform = &tenancy.identity.platform;
     let tx = platform.db.begin().await?;
     let before = hold(&tx, tenant, workspace).await?;
     if let Some(settings) = &changes.settings {
-        settings.check(tx.conn(), &caller, tenant, Settings::of(&before)).await?;
+        settings.check(tx.conn(), &here, tenant, Settings::of(&before)).await?;
+        if before.is_default && settings.default_role_id.is_some() {
+            let after = Settings::of(&before).changed_by(settings);
+            settings::may_be_newcomers(tx.conn(), &everywhere, tenant, after).await?;
+        }
     }
     let action = changes.action;
     let after = changes.made_to(&before)?;

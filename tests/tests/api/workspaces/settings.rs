@@ -10,6 +10,7 @@ on_both_databases! {
     settings_are_merged_and_say_where_they_come_from;
     each_change_is_counted_and_somebodys;
     a_role_must_be_one_that_the_caller_may_grant;
+    what_is_held_in_the_default_workspace_alone_is_no_newcomers;
     a_role_that_is_gone_is_none;
     changes_at_once_are_all_kept;
     only_who_may_change_them_does;
@@ -77,6 +78,37 @@ async fn a_role_must_be_one_that_the_caller_may_grant(server: &Server) {
     acme.owner.client.put(&path, body(globex.roles["Viewer"])).await.error(404, "ROLE_NOT_FOUND");
     acme.admin.client.put(&path, body(acme.roles["Owner"])).await.error(403, "FORBIDDEN");
     acme.owner.client.put(&path, body(acme.roles["Owner"])).await.ok();
+}
+
+async fn what_is_held_in_the_default_workspace_alone_is_no_newcomers(server: &Server) {
+    let acme = server.organization("Acme").await;
+    acme.let_in(acme.workspace_id, &acme.viewer, "Admin").await;
+    let viewer = &acme.viewer.client;
+    let path = format!("{PATH}/{}", acme.workspace_id);
+    let default = |role: &str| json!({"settings": {"default_role_id": acme.roles[role]}});
+    for role in ["Admin", "Developer"] {
+        viewer.put(&format!("{path}/settings"), default(role)).await.error(403, "FORBIDDEN");
+        viewer.put(&path, default(role)).await.error(403, "FORBIDDEN");
+    }
+    viewer.put(&format!("{path}/settings"), default("Viewer")).await.ok();
+    let ada = json!({"email": "ada@new.example", "display_name": "Ada", "organization_id": acme.id});
+    let id = acme.owner.client.post("/api/v1/users", ada).await.created()["user"]["id"].clone();
+    let seen = acme.owner.client.get(&format!("/api/v1/users/{id}")).await.ok();
+    assert_eq!(seen["user"]["memberships"][0]["roles"], json!(["Viewer"]));
+    // What others have set there hinders nothing else.
+    acme.owner.client.put(&format!("{path}/settings"), default("Developer")).await.ok();
+    viewer.put(&path, json!({"name": "Another name"})).await.ok();
+    // In another workspace it reaches no further than that.
+    let lab = acme.workspace("Lab").await;
+    acme.let_in(lab, &acme.viewer, "Admin").await;
+    viewer.put(&format!("{PATH}/{lab}/settings"), default("Admin")).await.ok();
+    // Nor does it become the newcomers' by way of whoever makes that workspace the default one.
+    let role = custom(&acme, "Facilities", &["workspace.write"]).await;
+    let give = json!({"user_id": acme.developer.id});
+    acme.owner.client.post(&format!("/api/v1/roles/{role}/assignments"), give).await.created();
+    let path = format!("/api/v1/organizations/{}/workspaces/{lab}/default", acme.id);
+    acme.developer.client.post_empty(&path).await.error(403, "FORBIDDEN");
+    acme.admin.client.post_empty(&path).await.ok();
 }
 
 async fn a_role_that_is_gone_is_none(server: &Server) {
