@@ -52,7 +52,7 @@ impl Storage {
     async fn behind(&self, tenant: Tenant, link: &Model, origin: &RequestOrigin) -> Result<file::Model> {
         let now = self.platform.clock.now();
         let dead = || Error::from(ErrorCode::LinkExpired);
-        if link.revoked_at.is_some() || link.expires_at <= now {
+        if link.revoked_at.is_some() || link.ends_at(self.longest_link(tenant).await?) <= now {
             return Err(dead());
         }
         let db = self.platform.db.read();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use garde::Validate;
 use rivergen_kernel::{DataSourceId, FileId, FileLinkId, Page, Permission, Result, UserId};
 use rivergen_platform::{
@@ -63,10 +63,12 @@ pub async fn list(
 ) -> Result<Reply<Page<ListedLink>>> {
     let tenant = caller.require(Permission::StorageRead)?;
     let page = page.request()?;
+    let (now, longest) = (storage.platform.clock.now(), storage.longest_link(tenant).await?);
     let mut query = tenant
         .find::<Entity>()
         .filter(Column::RevokedAt.is_null())
-        .filter(Column::ExpiresAt.gt(storage.platform.clock.now()));
+        .filter(Column::ExpiresAt.gt(now))
+        .filter(Column::CreatedAt.gt(now - Duration::seconds(longest)));
     let mut everybodys = caller.may(Permission::StorageManage);
     if filter.all == Some(true) {
         caller.require(Permission::StorageManage)?;
@@ -87,13 +89,15 @@ pub async fn list(
     let rows = query.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let files = tenant.find::<file::Entity>().filter(file::Column::Id.is_in(rows.iter().map(|row| row.file_id)));
     let files: BTreeMap<FileId, file::Model> = files.all(db).await?.into_iter().map(|file| (file.id, file)).collect();
-    let items = rows.into_iter().filter_map(|row| Some(ListedLink::of(files.get(&row.file_id)?, row))).collect();
+    let items =
+        rows.into_iter().filter_map(|row| Some(ListedLink::of(files.get(&row.file_id)?, row, longest))).collect();
     Ok(Reply::ok(Page::new(items, page, total), "The links that can be used."))
 }
 
 impl ListedLink {
-    fn of(file: &file::Model, row: Model) -> Self {
+    fn of(file: &file::Model, row: Model, longest: i64) -> Self {
         Self {
+            expires_at: row.ends_at(longest),
             link_id: row.id,
             storage_file_id: row.file_id,
             file_name: file.file_name.clone(),
@@ -101,7 +105,6 @@ impl ListedLink {
             data_source_id: row.data_source_id,
             created_by_user_id: row.created_by_user_id,
             created_at: row.created_at,
-            expires_at: row.expires_at,
             use_count: row.use_count,
             last_used_at: row.last_used_at,
         }

@@ -16,7 +16,7 @@ pub mod list;
 pub mod presign;
 pub mod revoke;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use rivergen_kernel::{DataSourceId, FileId, FileLinkId, OrganizationId, Permission, TokenHash, UserId, WorkspaceId};
 use rivergen_platform::db::TenantOwned;
 use sea_orm::entity::prelude::*;
@@ -72,6 +72,11 @@ impl Ground {
 }
 
 impl Model {
+    /// When it ends by itself: as was said when it was made, and when it is older than links may be now, in seconds.
+    pub(crate) fn ends_at(&self, longest: i64) -> DateTime<Utc> {
+        Ord::min(self.expires_at, self.created_at + Duration::seconds(longest))
+    }
+
     pub(crate) fn ground(&self) -> Ground {
         self.data_source_id.map_or(Ground::Folder, Ground::DataSource)
     }

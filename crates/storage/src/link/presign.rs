@@ -160,7 +160,7 @@ impl Storage {
     }
 
     /// In seconds: the least of what the server and the organization set.
-    async fn longest_link(&self, tenant: Tenant) -> Result<i64> {
+    pub(super) async fn longest_link(&self, tenant: Tenant) -> Result<i64> {
         let organization = organization::Entity::find_by_id(tenant.organization_id());
         let row = organization.one(self.platform.db.read()).await?.ok_or_else(|| Error::internal("no organization"))?;
         let own = row.settings()?.max_file_link_minutes.map_or(i64::MAX, |minutes| i64::from(minutes) * 60);

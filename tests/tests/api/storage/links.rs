@@ -9,6 +9,7 @@ on_both_databases! {
     whoever_has_the_link_downloads_the_file;
     a_link_ends_in_time;
     the_organization_and_the_server_bound_its_life with "[storage]\nmax_link_seconds = 7200";
+    a_bound_that_is_lowered_holds_for_the_links_that_there_are;
     a_link_is_listed_and_revoked;
     a_link_dies_with_the_file;
     a_link_dies_with_its_makers_membership;
@@ -77,6 +78,27 @@ async fn the_organization_and_the_server_bound_its_life(server: &Server) {
     acme.owner.client.patch(&settings, set(json!(0))).await.invalid("settings.max_file_link_minutes");
     acme.owner.client.patch(&settings, set(json!(null))).await.ok();
     assert_eq!(acme.owner.client.get(&path).await.ok()["expires_in_seconds"], 7200);
+}
+
+async fn a_bound_that_is_lowered_holds_for_the_links_that_there_are(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let name = acme.developer.upload("a.csv", b"a\n".to_vec()).await;
+    let path = format!("/api/v1/storage/objects/{name}/presigned-url?expires_seconds=604800");
+    let made = acme.developer.client.get(&path).await.ok();
+    server.clock().advance(Duration::seconds(601));
+    assert_eq!(follow(server, &made).await.status, StatusCode::OK);
+    let listed = async || acme.developer.client.get("/api/v1/storage/links").await.ok();
+    let settings = format!("/api/v1/organizations/{}/settings", acme.id);
+    let set = |minutes: Value| json!({"settings": {"max_file_link_minutes": minutes}});
+    acme.owner.client.patch(&settings, set(json!(10))).await.ok();
+    follow(server, &made).await.error(410, "LINK_EXPIRED");
+    assert_eq!(listed().await["pagination"]["total_items"], 0);
+    // One that is not so old ends earlier than was said.
+    acme.owner.client.patch(&settings, set(json!(20))).await.ok();
+    assert_eq!(follow(server, &made).await.status, StatusCode::OK);
+    assert!(listed().await["items"][0]["expires_at"].as_str() < made["expires_at"].as_str());
+    acme.owner.client.patch(&settings, set(json!(null))).await.ok();
+    assert_eq!(listed().await["items"][0]["expires_at"], made["expires_at"]);
 }
 
 async fn a_link_is_listed_and_revoked(server: &Server) {
