@@ -120,9 +120,6 @@ pub async fn create(
         (Some(user), Some(caller)) => user.id() == caller.user_id && caller.email_verified,
         _ => false,
     };
-    if known.is_some() && !proven {
-        return Err(ErrorCode::ProofRequired.into());
-    }
     let fingerprint =
         format!("{email}\n{}\n{domain:?}\n{:?}\n{:?}", request.name, request.workspace_name, request.settings);
     let password_hash = match (&known, request.admin_password) {
@@ -141,7 +138,10 @@ pub async fn create(
     if let Some(key) = &request.idempotency_key
         && let Seen::Repeat(id) = idempotency::lookup(&tx, SCOPE, key, &fingerprint, now).await?
     {
-        return repeated(&tx, OrganizationId(id)).await;
+        return repeated(&tx, OrganizationId(id), proven).await;
+    }
+    if known.is_some() && !proven {
+        return Err(ErrorCode::ProofRequired.into());
     }
     let user = match known {
         Some(user) => user,
@@ -189,10 +189,18 @@ pub async fn create(
     Ok(Reply::created(answer(created.organization, created.workspace, user), CREATED))
 }
 
-async fn repeated(tx: &rivergen_platform::Transaction, id: OrganizationId) -> Result<Reply<OrganizationCreated>> {
+/// What the first request made. Nobody could be signed in to an account that it made; to any other they have to be.
+async fn repeated(
+    tx: &rivergen_platform::Transaction,
+    id: OrganizationId,
+    proven: bool,
+) -> Result<Reply<OrganizationCreated>> {
     let organization = super::Entity::find_by_id(id).one(tx.conn()).await?.ok_or(ErrorCode::Conflict)?;
     let workspace = workspace::default_of(tx.conn(), id).await?.ok_or(ErrorCode::Conflict)?;
     let user = User::find(tx.conn(), organization.created_by_user_id).await?.ok_or(ErrorCode::Conflict)?;
+    if !proven && user.account.created_at != organization.created_at {
+        return Err(ErrorCode::ProofRequired.into());
+    }
     Ok(Reply::created(answer(organization, workspace, user), CREATED))
 }
 

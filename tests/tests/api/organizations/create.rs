@@ -8,7 +8,9 @@ on_both_databases! {
     a_signed_in_person_makes_another_one;
     a_known_address_must_be_proven;
     names_are_unique_without_case;
+    no_name_is_that_of_anothers_own_organization;
     a_repeat_with_the_same_key_finds_the_same_organization;
+    a_repeat_finds_what_made_the_account_too;
     what_is_not_valid_is_named;
     nothing_is_left_of_a_refused_one;
 }
@@ -65,6 +67,17 @@ async fn names_are_unique_without_case(server: &Server) {
     owner.client.post(PATH, body).await.error(409, "ORG_EXISTS");
 }
 
+async fn no_name_is_that_of_anothers_own_organization(server: &Server) {
+    let owner = server.organization("Acme").await.owner;
+    let next = server.count("SELECT max(id) FROM users").await + 1;
+    for id in next..next + 3 {
+        let body = json!({"name": format!("~user:{id}"), "admin_email": owner.email});
+        owner.client.post(PATH, body).await.created();
+    }
+    // Whoever signs up gets one.
+    server.newcomer("ada@new.example").await;
+}
+
 async fn a_repeat_with_the_same_key_finds_the_same_organization(server: &Server) {
     let owner = server.organization("Acme").await.owner;
     let body = |name: &str| json!({"name": name, "admin_email": owner.email, "idempotency_key": "k"});
@@ -72,6 +85,27 @@ async fn a_repeat_with_the_same_key_finds_the_same_organization(server: &Server)
     let second = owner.client.post(PATH, body("Second")).await.created();
     assert_eq!(first["organization"]["id"], second["organization"]["id"]);
     owner.client.post(PATH, body("Third")).await.error(409, "IDEMPOTENCY_CONFLICT");
+}
+
+async fn a_repeat_finds_what_made_the_account_too(server: &Server) {
+    let anonymous = server.anonymous();
+    let with_key = |name: &str| {
+        let mut body = body(name);
+        body["idempotency_key"] = json!("k");
+        body
+    };
+    let first = anonymous.post(PATH, with_key("Globex")).await.created();
+    assert_eq!(anonymous.post(PATH, with_key("Globex")).await.created(), first);
+    for table in ["organizations", "users"] {
+        assert_eq!(server.count(&format!("SELECT count(*) FROM {table}")).await, 1, "{table}");
+    }
+    anonymous.post(PATH, with_key("Other")).await.error(409, "IDEMPOTENCY_CONFLICT");
+    // What somebody made who was signed in is told to nobody else.
+    let owner = server.organization("Acme").await.owner;
+    let second = json!({"name": "Second", "admin_email": owner.email, "idempotency_key": "of the owner"});
+    owner.client.post(PATH, second.clone()).await.created();
+    anonymous.post(PATH, second.clone()).await.error(401, "REAUTHENTICATION_REQUIRED");
+    owner.client.post(PATH, second).await.created();
 }
 
 async fn what_is_not_valid_is_named(server: &Server) {
