@@ -62,8 +62,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The same for an answer that goes out as it is read: held until that is dropped, but for so long at most. Whoever takes no
-    /// byte of it any more keeps the connection, and would keep the place.
+    /// The same for an answer that goes out as it is read: held until that is dropped, but for so long at most. Whoever
+    /// takes no byte of it any more keeps the connection, and would keep the place.
     pub fn lent(self, most: Duration) -> LentPlace {
         let place = Arc::new(Mutex::new(Some(self)));
         let lent = Arc::downgrade(&place);

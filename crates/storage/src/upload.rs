@@ -238,8 +238,8 @@ impl Drop for Arriving {
     }
 }
 
-/// A part that is a word or two. It is held in memory and no limit of the body bounds it, so nothing longer is read: a file
-/// may have been sent under its name.
+/// A part that is a word or two. It is held in memory and no limit of the body bounds it, so nothing longer is read: a
+/// file may have been sent under its name.
 async fn text_of(name: &'static str, mut field: Field<'_>) -> Result<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.try_next().await.map_err(cut_off)? {

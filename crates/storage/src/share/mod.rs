@@ -68,8 +68,8 @@ impl From<Model> for FolderShare {
     }
 }
 
-/// The workspace in which the reader stands, where they still may: the session of whoever was removed from it goes on standing
-/// there, and so does what made a link.
+/// The workspace in which the reader stands, where they still may: the session of whoever was removed from it goes on
+/// standing there, and so do the links that they made.
 pub(crate) async fn standing_in(
     db: &impl ConnectionTrait,
     reader: Reader<'_>,
