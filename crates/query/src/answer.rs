@@ -179,6 +179,11 @@ impl Planned {
         self.limits.max_rows
     }
 
+    /// After which it is ended.
+    pub fn timeout(&self) -> Duration {
+        self.limits.timeout
+    }
+
     /// Whether the same query has the same answer, as long as what it reads is the same: it asks neither for the time nor for
     /// chance, and no row filter looks something up in a table.
     pub fn is_repeatable(&self) -> Result<bool, QueryError> {

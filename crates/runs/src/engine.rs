@@ -36,7 +36,7 @@ use crate::{
     catalogue::{Catalogue, CatalogueTable, governance},
     hash_key,
     lookups::Lookups,
-    places::{Capacity, Place, Places},
+    places::{Capacity, LentPlace, Place, Places},
     running::{Cancellable, Running},
     sample::Sampled,
     told::{Told, answerable},
@@ -471,8 +471,9 @@ impl Started {
     /// that number itself: none of the encodings could say that it is a part.
     pub async fn encoded(self, encoding: Encoding) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
         let told = Told::of(self.plan.read.iter());
-        let Self { plan: Plan { planned, may_be_cut, place: _place, .. }, record, cancellable, .. } = self;
+        let Self { plan: Plan { planned, may_be_cut, place, .. }, record, cancellable, .. } = self;
         let (max_rows, threads) = (planned.max_rows(), planned.threads().clone());
+        let _place = place.lent(planned.timeout());
         let opening = async {
             let answer = planned.run().await.map_err(|error| told.answerable(error))?;
             let encoder = Encoder::new(encoding, &answer.schema())?;
@@ -508,7 +509,7 @@ struct Writing {
     told: Told,
     may_be_cut: bool,
     max_rows: u64,
-    _place: Place,
+    _place: LentPlace,
 }
 
 impl Writing {

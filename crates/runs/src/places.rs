@@ -61,6 +61,28 @@ pub(crate) struct Place {
     user: UserId,
 }
 
+impl Place {
+    /// The same for an answer that goes out as it is read: held until that is dropped, but for so long at most. Whoever
+    /// takes no byte of it any more keeps the connection, and would keep the place.
+    pub fn lent(self, most: Duration) -> LentPlace {
+        let place = Arc::new(Mutex::new(Some(self)));
+        let lent = Arc::downgrade(&place);
+        tokio::spawn(async move {
+            tokio::time::sleep(most).await;
+            if let Some(place) = lent.upgrade() {
+                drop(place.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+        });
+        LentPlace { _place: place }
+    }
+}
+
+/// A place that is taken for a time.
+#[derive(Debug)]
+pub(crate) struct LentPlace {
+    _place: Arc<Mutex<Option<Place>>>,
+}
+
 impl Places {
     pub fn new(capacity: Capacity) -> Self {
         Self { capacity, lines: Arc::default() }

@@ -38,6 +38,8 @@ pub struct UploadForm {
 
 /// Bytes of the quota that are reserved at a time.
 const STEP: i64 = 8 * 1024 * 1024;
+/// Bytes of a part that is no file.
+const LONGEST_TEXT: usize = 1000;
 
 errors! { pub UploadErrors: InvalidRequest, Unauthorized, Forbidden, EmailNotVerified, RequestEntityTooLarge, UnsupportedMediaType, ValidationError, InternalError; }
 
@@ -60,8 +62,10 @@ pub async fn upload(
     let (mut folder, mut category) = (None, Category::DataSource);
     while let Some(field) = form.next_field().await.map_err(cut_off)? {
         match field.name() {
-            Some("path") => folder = Some(folder_named("path", &field.text().await.map_err(cut_off)?)?),
-            Some("file_category") => category = category_of("file_category", &field.text().await.map_err(cut_off)?)?,
+            Some("path") => folder = Some(folder_named("path", &text_of("path", field).await?)?),
+            Some("file_category") => {
+                category = category_of("file_category", &text_of("file_category", field).await?)?;
+            }
             Some("file") => {
                 let arrival = Arrival { storage: &storage, tenant, caller: &caller, folder, category };
                 let written = arrival.receive(field).await?;
@@ -232,6 +236,19 @@ impl Drop for Arriving {
             }
         });
     }
+}
+
+/// A part that is a word or two. It is held in memory and no limit of the body bounds it, so nothing longer is read: a
+/// file may have been sent under its name.
+async fn text_of(name: &'static str, mut field: Field<'_>) -> Result<String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.try_next().await.map_err(cut_off)? {
+        if bytes.len() + chunk.len() > LONGEST_TEXT {
+            return Err(Error::invalid_field(name, format!("must not be longer than {LONGEST_TEXT} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| Error::invalid_field(name, "must be UTF-8"))
 }
 
 fn wrong_order() -> Error {

@@ -11,7 +11,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::{
     Studio,
-    prompt::{self, read},
+    prompt::{self, read, versions},
 };
 
 /// What the caller sees of the sources, as far as they may query them.
@@ -57,9 +57,9 @@ pub(crate) fn told(catalogue: &Catalogue, sources: &[DataSourceId], sql: &str) -
 
 /// Somebody who reads what a saved question became.
 pub(crate) enum Reader {
-    /// Who asked it.
+    /// Who asked it, and nobody else before them.
     Author,
-    /// Who may query some of its sources.
+    /// Who may query some of its sources, perhaps an heir of its author's.
     Other { seen: Box<Catalogue>, sources: Vec<DataSourceId> },
     /// Who may query nothing.
     Stranger,
@@ -67,7 +67,10 @@ pub(crate) enum Reader {
 
 impl Reader {
     pub async fn of(studio: &Studio, caller: &Caller, question: &prompt::Model) -> Result<Self> {
-        if question.created_by_user_id == caller.user_id {
+        let db = studio.engine.platform.db.read();
+        if question.created_by_user_id == caller.user_id
+            && versions::are_made_by(db, question.id, caller.user_id).await?
+        {
             return Ok(Self::Author);
         }
         let Ok(access) = Access::of(caller, Permission::DataSourceQuery) else { return Ok(Self::Stranger) };

@@ -149,8 +149,9 @@ pub(crate) async fn again(
     let access = Access::of(&caller, Permission::DataSourceQuery)?;
     let ids = prompt::read(&prompt.selected_data_source_ids)?;
     let by_author = prompt.created_by_user_id == caller.user_id;
+    let db = studio.engine.platform.db.read();
     let mut thread: Vec<Turn> = prompt::read_or_empty(prompt.thread.as_ref())?;
-    if !by_author {
+    if !by_author || !prompt::versions::are_made_by(db, prompt.id, caller.user_id).await? {
         // What a question became for somebody else may have values in it that are none of the caller's.
         thread.iter_mut().for_each(|turn| turn.sql = None);
     }

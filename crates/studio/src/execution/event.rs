@@ -122,6 +122,19 @@ impl ExecutionEvent {
     pub fn is_last(&self) -> bool {
         LAST.contains(&self.event.as_str())
     }
+
+    /// For somebody else than who asked: without what is made of what that person may see.
+    pub fn for_others(mut self) -> Self {
+        match self.event.as_str() {
+            "execution.input_required" => {
+                self.data["question"] = serde_json::json!("");
+                self.data["options"] = serde_json::json!([]);
+            }
+            "execution.failed" => self.data["details"] = serde_json::json!([]),
+            _ => {}
+        }
+        self
+    }
 }
 
 impl From<Model> for ExecutionEvent {

@@ -208,6 +208,18 @@ pub(crate) async fn record(
     Ok(Some(written(last + 1, change, &definition, platform.clock.now(), by).insert(tx.conn()).await?))
 }
 
+/// Whether all that a saved question became was made of what this person may see: one that was left to them was asked
+/// by somebody else before. Index: prompt_versions(prompt_id, version), unique.
+pub(crate) async fn are_made_by(db: &impl ConnectionTrait, prompt: PromptId, person: UserId) -> Result<bool> {
+    let of_another = Entity::find()
+        .filter(Column::PromptId.eq(prompt))
+        .filter(Column::Change.is_in([Change::Saved, Change::AskedAgain]))
+        .filter(Column::ChangedByUserId.ne(person))
+        .one(db)
+        .await?;
+    Ok(of_another.is_none())
+}
+
 errors! {
     pub ListPromptVersionsErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, ValidationError, InternalError;
     pub RestorePromptVersionErrors: Unauthorized, Forbidden, EmailNotVerified, NotFound, InternalError;

@@ -20,6 +20,7 @@ on_both_databases! {
     a_download_has_its_own_bounds with "[query]\nmax_rows = 3\ndownload_rows = 30000";
     a_download_that_a_policy_would_cut_is_refused;
     a_download_that_is_left_is_cancelled;
+    a_download_that_is_not_read_keeps_nobody_waiting with "[query]\nconcurrent_per_organization = 1\ntimeout_seconds = 5";
 }
 
 const CSV: &str = "text/csv";
@@ -159,4 +160,14 @@ async fn a_download_that_is_left_is_cancelled(server: &Server) {
     let count = "SELECT count(*) FROM query_runs WHERE status = 'cancelled' AND row_count > 0";
     rivergen_tests::eventually("the download to be cancelled", async || (server.count(count).await == 1).then_some(()))
         .await;
+}
+
+/// One that nobody reads never comes to its end, and the only place of the organization is given on all the same.
+async fn a_download_that_is_not_read_keeps_nobody_waiting(server: &Server) {
+    let (acme, source) = numbers(server).await;
+    let body = json!({"query": "SELECT a.n, b.n AS m FROM numbers a CROSS JOIN numbers b"});
+    let unread = download(&acme.viewer, source, CSV, body).await;
+    assert_eq!(unread.status(), 200);
+    assert_eq!(acme.developer.value(source, "SELECT count(*) AS n FROM numbers").await, 50_000);
+    drop(unread);
 }

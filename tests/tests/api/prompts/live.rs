@@ -23,6 +23,7 @@ on_both_backends! {
     a_cancellation_reaches_the_source;
     a_run_is_its_persons;
     a_question_that_fails_tells_so;
+    what_a_run_asks_back_is_its_persons;
     a_stream_of_a_bound_token_takes_one_proof;
 }
 
@@ -251,6 +252,31 @@ async fn a_question_that_fails_tells_so(backend: Backend) {
     let run = ended(&acme.viewer, &begun["execution_id"]).await;
     assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("QUESTION_NOT_UNDERSTOOD")));
     assert_eq!(events(&server, &begun["execution_id"]).await.last().unwrap(), "execution.failed");
+    server.stop().await;
+}
+
+async fn what_a_run_asks_back_is_its_persons(backend: Backend) {
+    let server = Server::start(backend, "").await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let question =
+        json!({"prompt_text": "Which regions are there?", "selected_data_source_ids": [shop.orders, shop.crm]});
+    let begun = send(&acme.viewer, question).await;
+    let path = format!("{PATH}/executions/{}/events", begun["execution_id"]);
+    let data_of = |events: &[Told], name: &str| {
+        events.iter().find(|told| told.event == name).map(|told| told.data["data"].clone()).unwrap()
+    };
+    let own = stream(&acme.viewer.client, &path, None).await;
+    let asked = data_of(&own, "execution.input_required");
+    assert_eq!(asked["options"], json!(["orders.region", "customers.region"]), "{asked}");
+    assert!(!data_of(&own, "execution.failed")["details"].as_array().unwrap().is_empty());
+    // Whoever reads the audit log sees the steps, as they see the run.
+    let seen = stream(&acme.admin.client, &path, None).await;
+    assert!(seen.iter().map(|told| told.id).eq(own.iter().map(|told| told.id)));
+    let asked = data_of(&seen, "execution.input_required");
+    assert_eq!((&asked["question"], &asked["options"]), (&json!(""), &json!([])), "{asked}");
+    let failed = data_of(&seen, "execution.failed");
+    assert_eq!((failed["code"].as_str(), &failed["details"]), (Some("QUESTION_AMBIGUOUS"), &json!([])), "{failed}");
     server.stop().await;
 }
 

@@ -9,6 +9,7 @@ on_both_databases! {
     saved_questions_are_listed;
     a_saved_question_is_read_with_what_it_became;
     what_a_question_became_is_told_as_far_as_it_is_seen;
+    an_heir_is_not_told_what_another_saw;
     name_tags_and_metadata_are_changed;
     anothers_question_needs_the_permission;
     a_narrow_token_changes_its_persons_questions;
@@ -105,6 +106,28 @@ async fn what_a_question_became_is_told_as_far_as_it_is_seen(server: &Server) {
     let restored = acme.developer.client.post_empty(&format!("{versions}/1/restore")).await.ok();
     assert!(restored["definition"]["generated_query_text"].is_null(), "{restored}");
     assert!(!restored.to_string().contains("region"), "{restored}");
+}
+
+/// It is theirs now, and was made of what its author could see.
+async fn an_heir_is_not_told_what_another_saw(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    acme.govern(&shop).await;
+    let path = format!("{PATH}/{}", save(&acme.developer, &shop, "How many orders?", "All").await["prompt_id"]);
+    const SQL: &str = "SELECT count(*) AS n FROM orders WHERE region = 'EU'";
+    server.execute(&format!("UPDATE prompts SET generated_query_text = '{}'", SQL.replace('\'', "''"))).await;
+    acme.developer.client.patch(&path, json!({"name": "Orders"})).await.ok();
+    assert_eq!(acme.developer.client.get(&path).await.ok()["generated_query"]["query_text"], SQL);
+    let member = format!("/api/v1/organizations/{}/members/{}", acme.id, acme.developer.id);
+    acme.owner.client.delete(&format!("{member}?transfer_to={}", acme.viewer.id)).await.ok();
+    let left = acme.viewer.client.get(&path).await.ok();
+    assert_eq!(left["generated_query"]["query_text"], SQL.replace("'EU'", "?"), "{left}");
+    assert!(!left["ai_response_metadata"]["explanation"].is_string(), "{left}");
+    let versions = acme.viewer.client.get(&format!("{path}/versions")).await.ok();
+    assert!(!versions.to_string().contains("'EU'"), "{versions}");
+    // Theirs to change, and to ask as themselves.
+    acme.viewer.client.patch(&path, json!({"name": "Mine"})).await.ok();
+    acme.viewer.client.post_empty(&format!("{path}/execute")).await.ok();
 }
 
 async fn name_tags_and_metadata_are_changed(server: &Server) {

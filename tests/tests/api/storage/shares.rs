@@ -19,6 +19,7 @@ on_both_databases! {
     members_of_the_workspace_read_the_folder;
     only_the_folder_is_shared;
     a_share_is_taken_back;
+    who_is_removed_from_the_workspace_reads_nothing_of_it;
     what_cannot_be_shared;
     a_governed_file_is_read_by_those_who_see_all_of_it;
     the_file_of_a_deleted_source_is_governed_until_the_purge;
@@ -115,6 +116,34 @@ async fn a_share_is_taken_back(server: &Server) {
     server.anonymous().get(&link).await.error(410, "LINK_EXPIRED");
     assert_eq!(server.audited("folder.unshare", "success").await, 1);
     server.anonymous().delete(&path).await.error(401, "UNAUTHORIZED");
+}
+
+async fn who_is_removed_from_the_workspace_reads_nothing_of_it(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let lab = acme.workspace("Lab").await;
+    acme.let_in(lab, &acme.developer, "Viewer").await;
+    acme.let_in(lab, &acme.viewer, "Developer").await;
+    let name = upload_to(&acme.developer, "reports", "a.csv", b"a\n").await;
+    share(&acme.developer, Some("reports"), lab).await;
+    let inside = acme.viewer.stand_in(lab).await.client;
+    assert_eq!(inside.get(&object(&name)).await.status, StatusCode::OK);
+    let link = inside.get(&format!("{}/presigned-url", object(&name))).await.ok();
+    let link = link["url"].as_str().unwrap().strip_prefix(server.url()).unwrap().to_owned();
+    assert_eq!(server.anonymous().get(&link).await.status, StatusCode::OK);
+
+    let member = format!("/api/v1/organizations/{}/workspaces/{lab}/members/{}", acme.id, acme.viewer.id);
+    acme.owner.client.delete(&member).await.ok();
+    // Their session stands there still, and a Viewer of the organization reads what is shared.
+    inside.get(&object(&name)).await.error(403, "FORBIDDEN");
+    inside.get(&format!("{}/presigned-url", object(&name))).await.error(403, "FORBIDDEN");
+    let listed = inside.get("/api/v1/storage/files?scope=shared").await.ok();
+    assert_eq!(listed["pagination"]["total_count"], 0);
+    assert_eq!(inside.get(PATH).await.ok()["pagination"]["total_items"], 0);
+    server.anonymous().get(&link).await.error(410, "LINK_EXPIRED");
+
+    acme.let_in(lab, &acme.viewer, "Developer").await;
+    assert_eq!(inside.get(&object(&name)).await.status, StatusCode::OK);
+    assert_eq!(server.anonymous().get(&link).await.status, StatusCode::OK);
 }
 
 async fn what_cannot_be_shared(server: &Server) {

@@ -18,6 +18,7 @@ on_both_databases! {
     the_limit_of_one_upload_holds with "[storage]\nmax_upload_bytes = 1000";
     a_cut_upload_leaves_nothing_visible;
     a_part_after_the_file_is_refused;
+    a_part_that_is_no_file_is_short;
 }
 
 const PATH: &str = "/api/v1/storage/upload";
@@ -176,4 +177,18 @@ async fn a_part_after_the_file_is_refused(server: &Server) {
         acme.id
     );
     assert_eq!(server.count(&usage).await, 0);
+}
+
+/// Nothing of it is awaited beyond what is too long: the rest never comes.
+async fn a_part_that_is_no_file_is_short(server: &Server) {
+    let acme = server.organization("Acme").await;
+    for part in ["path", "file_category"] {
+        let (bytes, body) = futures::channel::mpsc::unbounded::<std::io::Result<String>>();
+        let head = format!("--b\r\ncontent-disposition: form-data; name=\"{part}\"\r\n\r\n");
+        bytes.unbounded_send(Ok(format!("{head}{}", "x".repeat(2000)))).unwrap();
+        let body = reqwest::Body::wrap_stream(body);
+        let answer = acme.admin.client.post_raw(PATH, "multipart/form-data; boundary=b", body).await;
+        answer.invalid(part);
+        drop(bytes);
+    }
 }
