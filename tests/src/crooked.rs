@@ -38,6 +38,8 @@ pub struct Says {
     pub keys_have_one_name: bool,
     /// Over its discovery document.
     pub document: Value,
+    /// Whether it does not tell its discovery document at this moment.
+    pub is_silent: bool,
     /// Over the subject, what its userinfo endpoint says.
     pub user_info: Value,
     /// Over the query that the browser comes back with; null takes a value away.
@@ -76,6 +78,7 @@ impl Crooked {
             has_another_key: false,
             keys_have_one_name: false,
             document: json!({}),
+            is_silent: false,
             user_info: json!({}),
             answer: json!({}),
             codes: Vec::new(),
@@ -141,9 +144,12 @@ async fn wait(says: &Mutex<Says>) {
     }
 }
 
-async fn document(State(says): Api) -> Json<Value> {
+async fn document(State(says): Api) -> Result<Json<Value>, StatusCode> {
     wait(&says).await;
     let says = read(&says);
+    if says.is_silent {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let at = |path: &str| format!("{}/{path}", says.issuer);
     let mut document = json!({"issuer": says.issuer, "authorization_endpoint": at("authorize"),
         "token_endpoint": at("token"), "jwks_uri": at("jwks"), "userinfo_endpoint": at("userinfo"),
@@ -152,7 +158,7 @@ async fn document(State(says): Api) -> Json<Value> {
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],
         "end_session_endpoint": at("logout")});
     merge(&mut document, &says.document);
-    Json(document)
+    Ok(Json(document))
 }
 
 async fn keys(State(says): Api) -> Json<Value> {

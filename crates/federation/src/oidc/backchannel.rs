@@ -111,7 +111,7 @@ async fn read(federation: &Federation, provider: &provider::Model, token: &str) 
         return Err(Failure::of("the logout token is not signed with one of the provider's keys"));
     }
     let mut claims = verified(provider, &discovered, &header, token)?;
-    if claims.is_none() && federation.discovery.forget(&discovered, platform.clock.now()).await {
+    if claims.is_none() && federation.discovery.renew(platform, &discovered).await? {
         discovered = federation.discovery.of(platform, issuer).await?;
         super::refuse_open_endpoints(federation, &discovered)?;
         claims = verified(provider, &discovered, &header, token)?;

@@ -73,7 +73,7 @@ pub struct CreateProviderRequest {
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
 }
 
-errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, RoleNotFound, ProviderExists, Conflict, ValidationError; }
+errors! { pub CreateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ReauthenticationRequired, SecondFactorRequired, RoleNotFound, ProviderExists, Conflict, ValidationError; }
 
 /// Register an identity provider for the organization
 #[utoipa::path(post, path = "/api/v1/sso/providers", tag = "sso", request_body = CreateProviderRequest,
@@ -87,6 +87,7 @@ pub async fn create_provider(
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
     let now = platform.clock.now();
+    caller.recently_proved(now)?;
     let (kind, status) = (request.provider_type, request.status.unwrap_or(Status::Active));
     let domains = request.domains.clone().unwrap_or_default();
     let facts = draft::published(&federation, request.metadata_xml.as_deref(), request.metadata_url.as_deref()).await?;

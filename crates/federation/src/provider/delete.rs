@@ -23,7 +23,7 @@ pub struct ProviderDeleted {
     pub message: &'static str,
 }
 
-errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, SsoEnforced; }
+errors! { pub DeleteErrors: Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ReauthenticationRequired, SecondFactorRequired, ProviderNotFound, SsoEnforced; }
 
 /// Remove an identity provider
 #[utoipa::path(delete, path = "/api/v1/sso/providers/{provider_id}", tag = "sso",
@@ -37,6 +37,7 @@ pub async fn delete_provider(
 ) -> Result<Reply<ProviderDeleted>> {
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
+    caller.recently_proved(platform.clock.now())?;
     let tx = platform.db.begin().await?;
     organization::lock(&tx, tenant).await?;
     let row = super::find(tx.conn(), tenant, id).await?;

@@ -73,7 +73,7 @@ pub struct UpdateProviderRequest {
     pub group_role_mapping: Option<BTreeMap<String, RoleId>>,
 }
 
-errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, SecondFactorRequired, ProviderNotFound, RoleNotFound, ProviderExists, SsoEnforced, ValidationError; }
+errors! { pub UpdateErrors: InvalidRequest, Unauthorized, TokenExpired, Forbidden, EmailNotVerified, ReauthenticationRequired, SecondFactorRequired, ProviderNotFound, RoleNotFound, ProviderExists, SsoEnforced, ValidationError; }
 
 /// Change an identity provider, or rotate its certificate
 #[utoipa::path(put, path = "/api/v1/sso/providers/{provider_id}", tag = "sso", request_body = UpdateProviderRequest,
@@ -89,6 +89,7 @@ pub async fn update_provider(
     let tenant = caller.require(Permission::SsoManage)?;
     let platform = federation.platform();
     let now = platform.clock.now();
+    caller.recently_proved(now)?;
     let address = request.metadata_url.as_ref().and_then(Option::as_deref);
     let facts = draft::published(&federation, request.metadata_xml.as_deref(), address).await?;
     let tx = platform.db.begin().await?;

@@ -236,15 +236,17 @@ fn overtaken(error: sea_orm::DbErr) -> Error {
     if is_gone || is_unique_violation(&error) { ErrorCode::Conflict.into() } else { error.into() }
 }
 
-/// Counts a sign-in through the provider.
+/// Counts a sign-in through the provider; `SSO_STATE_INVALID` where the provider was changed since it was read, while it was
+/// asked perhaps: what the one said that it was must not be a link of the other that it is now.
 async fn count(tx: &Transaction, provider: &provider::Model, now: chrono::DateTime<chrono::Utc>) -> Result<()> {
-    provider::Entity::update_many()
+    let counted = provider::Entity::update_many()
         .col_expr(provider::Column::LoginCount, Expr::col(provider::Column::LoginCount).add(1))
         .col_expr(provider::Column::LastLoginAt, Expr::value(now))
         .filter(provider::Column::Id.eq(provider.id))
+        .filter(provider::Column::UpdatedAt.eq(provider.updated_at))
         .exec(tx.conn())
         .await?;
-    Ok(())
+    if counted.rows_affected == 1 { Ok(()) } else { Err(ErrorCode::SsoStateInvalid.into()) }
 }
 
 async fn refuse(

@@ -44,9 +44,7 @@ impl IdToken {
         let nonce = Nonce::new(nonce);
         let checked = id_token.claims(&verifier(platform, &client, &discovered), &nonce).map(drop);
         let (client, discovered) = match checked {
-            Err(error) if is_of_another_key(&error) && discovery.forget(&discovered, platform.clock.now()).await => {
-                renew().await?
-            }
+            Err(error) if is_of_another_key(&error) && discovery.renew(platform, &discovered).await? => renew().await?,
             _ => (client, discovered),
         };
         let verifier = verifier(platform, &client, &discovered);

@@ -3,7 +3,7 @@
 //!
 //! Discovery documents with their key sets are kept for an hour; a token that no key of the set has signed has them read
 //! anew, once a minute at most, because providers change their keys whenever they like, and some call the new one as the
-//! old one.
+//! old one. While they cannot be read, the former ones are believed for a day.
 //!
 //! [`Discovery`] reads what a provider says of itself, [`authorize`] makes the address that a sign-in begins at, and
 //! [`IdToken`] is what comes back, checked. Every request goes the guarded way out ([`GuardedHttp`]).
@@ -31,10 +31,15 @@ use serde::{Deserialize, Serialize};
 pub use http::{Failure, GuardedHttp, HttpError};
 pub use id_token::{IdToken, is_by_key};
 
-/// How long a discovery document and its keys are believed.
-const KEPT_FOR: Duration = Duration::from_secs(3600);
-/// How old they are at least before a token of another key has them read anew.
+/// How long a discovery document and its keys are taken without being read again.
+const KEPT_FOR: chrono::Duration = chrono::Duration::hours(1);
+/// How old they are at least before a token of another key has them read anew, and how long after a try that failed there is
+/// another one.
 const FRESH_FOR: chrono::Duration = chrono::Duration::seconds(60);
+/// How long they are believed where they cannot be read again: over a night in which the provider's address for them is
+/// down, while people could sign in. Not for longer, because a key that is taken back meanwhile is believed as well; the
+/// keys of SAML's providers are looked at once a day, too.
+const BELIEVED_FOR: chrono::Duration = chrono::Duration::days(1);
 /// Providers whose documents are kept.
 const MOST: u64 = 10_000;
 
@@ -87,22 +92,66 @@ impl Discovered {
     }
 }
 
+/// What came of asking an issuer what it says of itself.
+#[derive(Debug, Clone)]
+struct Known {
+    read: Result<Arc<Discovered>, Failure>,
+    /// Where that failed: the document of before, as long as it is believed.
+    former: Option<Arc<Discovered>>,
+    asked_at: DateTime<Utc>,
+    /// After this it is asked again.
+    lasts: chrono::Duration,
+}
+
+impl Known {
+    fn new(read: Result<Arc<Discovered>, Failure>, before: Option<Self>, now: DateTime<Utc>) -> Self {
+        let before = before.filter(|_| read.is_err()).and_then(|before| before.document().ok());
+        let former = before.filter(|document| now - document.read_at < BELIEVED_FOR);
+        let lasts = match (&read, &former) {
+            (Ok(_), _) => KEPT_FOR,
+            // A provider that does not answer keeps people waiting: not each of them.
+            (Err(_), Some(_)) => FRESH_FOR,
+            (Err(_), None) => chrono::Duration::zero(),
+        };
+        Self { read, former, asked_at: now, lasts }
+    }
+
+    fn document(self) -> Result<Arc<Discovered>, Failure> {
+        let former = self.former;
+        self.read.or_else(|failure| former.ok_or(failure))
+    }
+
+    fn is_over(&self, now: DateTime<Utc>) -> bool {
+        now - self.asked_at >= self.lasts
+    }
+}
+
 /// The discovery documents that were read lately, by issuer; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Discovery(Cache<String, Arc<Discovered>>);
+pub struct Discovery(Cache<String, Known>);
 
 impl Default for Discovery {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_live(KEPT_FOR).build())
+        let longest = Duration::from_secs(BELIEVED_FOR.num_seconds().unsigned_abs());
+        Self(Cache::builder().max_capacity(MOST).time_to_live(longest).build())
     }
 }
 
 impl Discovery {
     /// What the issuer says of itself. That it calls itself so is checked.
     pub async fn of(&self, platform: &Platform, issuer: &str) -> Result<Arc<Discovered>, Failure> {
-        let read = Self::read(platform, issuer);
-        let kept = self.0.try_get_with_by_ref(issuer, read).await;
-        kept.map_err(|failure: Arc<Failure>| Failure::clone(&failure))
+        self.known(platform, issuer).await.document()
+    }
+
+    /// Asked where that is due; of several at once, one asks.
+    async fn known(&self, platform: &Platform, issuer: &str) -> Known {
+        let before = self.0.get(issuer).await;
+        let ask = async {
+            let read = Self::read(platform, issuer).await;
+            Known::new(read, before, platform.clock.now())
+        };
+        let now = platform.clock.now();
+        self.0.entry_by_ref(issuer).or_insert_with_if(ask, |known| known.is_over(now)).await.into_value()
     }
 
     /// The same, read anew and not kept.
@@ -112,18 +161,20 @@ impl Discovery {
         Ok(Arc::new(Discovered { metadata, read_at: platform.clock.now() }))
     }
 
-    /// Has the document read anew, unless it is almost new; whether it was.
-    pub async fn forget(&self, known: &Discovered, now: DateTime<Utc>) -> bool {
-        let is_due = now - known.read_at >= FRESH_FOR;
-        if is_due {
-            // Of several who find so at once, the first has it read: what came of that stays for the others.
-            let forget = self.0.entry_by_ref(known.metadata.issuer().as_str()).and_compute_with(|kept| {
-                let is_known = kept.is_some_and(|kept| kept.value().read_at == known.read_at);
-                future::ready(if is_known { Op::Remove } else { Op::Nop })
-            });
-            forget.await;
+    /// Has the document read anew, unless it is almost new; whether it was. Where it cannot be read, the former one stays.
+    pub async fn renew(&self, platform: &Platform, known: &Discovered) -> Result<bool, Failure> {
+        if platform.clock.now() - known.read_at < FRESH_FOR {
+            return Ok(false);
         }
-        is_due
+        let issuer = known.metadata.issuer().as_str();
+        // Of several who find so at once, the first has it read: what came of that stays for the others.
+        let end = self.0.entry_by_ref(issuer).and_compute_with(|kept| {
+            let kept = kept.map(moka::Entry::into_value);
+            let same = kept.filter(|kept| kept.read.as_ref().is_ok_and(|kept| kept.read_at == known.read_at));
+            future::ready(same.map_or(Op::Nop, |kept| Op::Put(Known { lasts: FRESH_FOR, ..kept })))
+        });
+        end.await;
+        self.known(platform, issuer).await.read.map(|_| true)
     }
 }
 

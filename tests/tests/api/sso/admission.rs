@@ -21,6 +21,7 @@ on_both_backends! {
     two_first_sign_ins_at_once_make_one_account;
     a_removed_provider_takes_links_and_roles_with_it;
     a_provider_that_is_removed_meanwhile_lets_nobody_in;
+    a_provider_that_is_another_meanwhile_lets_nobody_in;
     what_is_kept_of_a_person_is_handed_out;
     whoever_has_an_account_is_told_that_it_is_linked;
 }
@@ -385,6 +386,30 @@ async fn a_provider_that_is_removed_meanwhile_lets_nobody_in(backend: Backend) {
     let count = async |table: &str| world.server.count(&format!("SELECT count(*) FROM {table}")).await;
     assert_eq!(count("user_emails WHERE email = 'new@acme.example'").await, 0);
     assert_eq!(count("sso_identities").await, 0);
+    world.stop().await;
+}
+
+async fn a_provider_that_is_another_meanwhile_lets_nobody_in(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    crooked.says().claims = json!({"sub": "mallory", "email": "viewer@acme.example"});
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    for change in [json!({"status": "inactive"}), json!({"issuer": "https://another.example"})] {
+        let browser = world.browser();
+        let location = world.begin(&browser, &format!("provider_id={provider}")).await;
+        let (owner, path) = (world.acme.owner.client.clone(), format!("/api/v1/sso/providers/{provider}"));
+        // It lets the server wait for what it says until nobody asks it any more.
+        let changed: BoxFuture<'static, ()> = Box::pin(async move {
+            owner.put(&path, change).await.ok();
+        });
+        crooked.says().meanwhile = Some(changed);
+        let answer = browser.client().get(&path_of(&crooked.send_back(&location))).await;
+        answer.error(400, "SSO_STATE_INVALID");
+        for table in ["sso_identities", "sso_logins"] {
+            assert_eq!(world.server.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+        }
+        world.change(provider, json!({"status": "active"})).await;
+    }
     world.stop().await;
 }
 

@@ -200,7 +200,8 @@ async fn only_who_is_linked_is_asked_anew(backend: Backend) {
     program.get(&start(provider)).await.error(403, "FORBIDDEN");
     program.get(PROOFS).await.error(403, "FORBIDDEN");
 
-    world.change(provider, json!({"status": "inactive"})).await;
+    let owner = world.server.sign_in(&world.acme.owner.email).await.client;
+    owner.put(&format!("/api/v1/sso/providers/{provider}"), json!({"status": "inactive"})).await.ok();
     person.get(&start(provider)).await.error(404, "SSO_NOT_CONFIGURED");
     assert_eq!(person.get(PROOFS).await.ok()["sso"], json!([]));
     world.stop().await;

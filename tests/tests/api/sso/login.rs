@@ -2,7 +2,7 @@
 
 use super::*;
 use rivergen_tenancy::provision;
-use rivergen_tests::on_both_backends;
+use rivergen_tests::{crooked::Signed, on_both_backends};
 
 on_both_backends! {
     a_member_signs_in_through_the_provider_of_their_organization;
@@ -16,6 +16,7 @@ on_both_backends! {
     what_the_provider_refuses_is_told;
     a_provider_that_does_not_answer_is_said_so;
     a_provider_changes_its_key_when_it_likes;
+    a_provider_that_is_silent_for_a_while_lets_people_in;
     too_many_starts_from_one_address_are_refused;
 }
 
@@ -345,6 +346,35 @@ async fn a_provider_changes_its_key_when_it_likes(backend: Backend) {
         crooked.says().has_another_key = false;
         world.lied(provider, &crooked).await.error(401, "OIDC_TOKEN_REJECTED");
     }
+    world.stop().await;
+}
+
+async fn a_provider_that_is_silent_for_a_while_lets_people_in(backend: Backend) {
+    let world = World::start(backend).await;
+    let crooked = Crooked::start().await;
+    let later = |time: chrono::Duration| {
+        world.server.clock().advance(time);
+        let now = world.server.platform.clock.now().timestamp();
+        crooked.says().claims = json!({"email": "viewer@acme.example", "iat": now, "exp": now + 300});
+    };
+    later(chrono::Duration::zero());
+    let provider = world.register(&world.acme, crooked.registration("One"), json!({})).await;
+    code_of(world.lied(provider, &crooked).await);
+    crooked.says().is_silent = true;
+    // A token of a key that it has perhaps since a moment ago is none for now, and takes nothing from the others.
+    later(chrono::Duration::seconds(61));
+    crooked.says().signed = Signed::WithAnotherKey;
+    world.lied(provider, &crooked).await.error(502, "IDP_UNAVAILABLE");
+    crooked.says().signed = Signed::Honestly;
+    code_of(world.lied(provider, &crooked).await);
+    later(chrono::Duration::hours(2));
+    code_of(world.lied(provider, &crooked).await);
+    // After a day nobody knows whether the key is still its own.
+    later(chrono::Duration::hours(22));
+    let start = format!("/api/v1/sso/login?provider_id={provider}");
+    world.server.anonymous().get(&start).await.error(502, "IDP_UNAVAILABLE");
+    crooked.says().is_silent = false;
+    code_of(world.lied(provider, &crooked).await);
     world.stop().await;
 }
 

@@ -10,6 +10,7 @@ on_both_backends! {
     certificates_are_rotated_with_an_overlap;
     a_certificate_that_has_ended_is_named;
     only_who_may_manage_single_sign_on_does;
+    only_who_has_just_proved_who_they_are_changes_a_provider;
     a_test_says_what_is_wrong_in_words;
     metadata_tells_the_provider_what_to_enter;
     the_assistant_knows_each_vendor;
@@ -227,6 +228,31 @@ async fn only_who_may_manage_single_sign_on_does(backend: Backend) {
         person.get("/api/v1/sso/setup/okta").await.error(403, "FORBIDDEN");
     }
     world.server.anonymous().get(PROVIDERS).await.error(401, "UNAUTHORIZED");
+    world.stop().await;
+}
+
+async fn only_who_has_just_proved_who_they_are_changes_a_provider(backend: Backend) {
+    let world = World::start(backend).await;
+    let id = world.register(&world.acme, oidc("okta"), json!({})).await;
+    let path = format!("{PROVIDERS}/{id}");
+    let owner = &world.acme.owner.client;
+    let everything = json!({"name": "t", "scopes": ["admin"]});
+    let token = owner.post("/api/v1/auth/tokens", everything).await.created()["token"].clone();
+    let program = world.server.anonymous().with_token(token.as_str().unwrap());
+    world.server.clock().advance(chrono::Duration::minutes(11));
+    // Nor does a program, whatever it may do besides.
+    for (client, code) in [(owner, "REAUTHENTICATION_REQUIRED"), (&program, "FORBIDDEN")] {
+        client.get(&path).await.ok();
+        client.post(PROVIDERS, oidc("x")).await.error(403, code);
+        client.put(&path, json!({"status": "inactive"})).await.error(403, code);
+        client.delete(&path).await.error(403, code);
+    }
+    let listed = owner.get(PROVIDERS).await.ok();
+    assert_eq!((&listed["total"], &listed["providers"][0]["status"]), (&json!(1), &json!("active")));
+    let owner = world.server.sign_in(&world.acme.owner.email).await.client;
+    owner.put(&path, json!({"status": "inactive"})).await.ok();
+    owner.post(PROVIDERS, oidc("x")).await.created();
+    owner.delete(&path).await.ok();
     world.stop().await;
 }
 
