@@ -1,5 +1,7 @@
 //! Ranges of numbers: what a `bucket` mask leaves of a number.
 
+use std::cmp::Ordering;
+
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -7,8 +9,8 @@ use crate::rule::{ConfigError, from_json};
 
 const MAX_BOUNDS: usize = 100;
 
-/// Ranges that cover all numbers. The larger or fewer, the stricter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Ranges that cover all numbers. The larger or fewer, the stricter; those between bounds are the fewest.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Buckets {
     /// Between these bounds, in ascending order.
     Bounds(Vec<i64>),
@@ -61,11 +63,43 @@ impl Buckets {
     }
 }
 
+impl Ord for Buckets {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Buckets::Bounds(a), Buckets::Bounds(b)) => b.len().cmp(&a.len()).then_with(|| a.cmp(b)),
+            (Buckets::Size(a), Buckets::Size(b)) => a.cmp(b),
+            (Buckets::Bounds(_), Buckets::Size(_)) => Ordering::Greater,
+            (Buckets::Size(_), Buckets::Bounds(_)) => Ordering::Less,
+        }
+    }
+}
+
+impl PartialOrd for Buckets {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn fewer_and_larger_ranges_are_stricter() {
+        let buckets = |options: Json| Buckets::parse(&options).unwrap();
+        for (lax, strict) in [
+            (json!({"size": 1}), json!({"size": 1000})),
+            (json!({"bounds": [0, 18, 65]}), json!({"bounds": [0]})),
+            (json!({"bounds": [0, 18, 65]}), json!({"bounds": [18, 65]})),
+            (json!({"bounds": [18, 65]}), json!({"bounds": [0]})),
+            (json!({"size": 1}), json!({"bounds": [0, 18, 65]})),
+        ] {
+            let (lax, strict) = (buckets(lax), buckets(strict));
+            assert!(lax < strict && strict > lax, "{lax:?} {strict:?}");
+        }
+    }
 
     #[test]
     fn every_number_has_its_range() {

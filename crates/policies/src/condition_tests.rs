@@ -105,7 +105,8 @@ fn what_is_known_of_the_request_decides_once_for_all_rows() {
         groups: vec!["Ops".into()],
         at: chrono::DateTime::from_timestamp(1_785_510_300, 0),
         ip: Some("::ffff:10.1.2.3".parse().unwrap()),
-        ..attributes(json!({"region": "EU", "level": "5", "groups": ["sales"], "id": 99, "roles": ["Owner"]}))
+        ..attributes(json!({"region": "EU", "level": "5", "groups": ["sales"], "id": 99, "roles": ["Owner"],
+            "account": 9_007_199_254_740_993_i64, "badge": "9007199254740993"}))
     };
     for (text, holds) in [
         ("'Auditor' IN (current_user_roles)", Some(true)),
@@ -120,6 +121,12 @@ fn what_is_known_of_the_request_decides_once_for_all_rows() {
         ("current_user_region = 'EU'", Some(true)),
         ("current_user_level = 5", Some(true)),
         ("current_user_level > 5", None),
+        // Numbers that a fraction of 64 bits does not tell apart.
+        ("current_user_account = 9007199254740993", Some(true)),
+        ("current_user_account = 9007199254740992", Some(false)),
+        ("current_user_account > 9007199254740992", Some(true)),
+        ("current_user_account IN (9007199254740992, 5)", Some(false)),
+        ("current_user_badge = 9007199254740992", Some(false)),
         ("current_user_roles = 'Viewer'", None),
         // Friday, 31 July 2026, 15:05 UTC.
         ("current_date = '2026-07-31'", Some(true)),

@@ -12,7 +12,7 @@
 //!
 //! What the person *is* has names that no attribute can take: an attribute called `id`, `email` or `roles` is never seen.
 
-use std::net::IpAddr;
+use std::{cmp::Ordering, net::IpAddr};
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use ipnet::IpNet;
@@ -142,14 +142,13 @@ impl Facts {
 pub(crate) fn compare(left: &Literal, comparison: Comparison, right: &Literal) -> Option<bool> {
     let order = match (left, right) {
         (Literal::Text(a), Literal::Text(b)) => a.cmp(b),
-        (Literal::Number(a), Literal::Number(b)) => a.parse::<f64>().ok()?.partial_cmp(&b.parse::<f64>().ok()?)?,
+        (Literal::Number(a), Literal::Number(b)) => numbers(a, b)?,
         (Literal::Boolean(a), Literal::Boolean(b)) => a.cmp(b),
         // An attribute holds what an administrator typed: `'5'` and 5 are the same number.
         (Literal::Text(text), Literal::Number(number)) | (Literal::Number(number), Literal::Text(text))
             if matches!(comparison, Comparison::Equal | Comparison::NotEqual) =>
         {
-            let same = text.trim().parse::<f64>().ok()? == number.parse::<f64>().ok()?;
-            return Some(same == (comparison == Comparison::Equal));
+            numbers(text.trim(), number)?
         }
         _ => return None,
     };
@@ -161,6 +160,15 @@ pub(crate) fn compare(left: &Literal, comparison: Comparison, right: &Literal) -
         Comparison::Greater => order.is_gt(),
         Comparison::GreaterOrEqual => order.is_ge(),
     })
+}
+
+/// How two numbers as they are written are ordered; whole ones to the last digit, which a fraction of 64 bits has no place
+/// for.
+fn numbers(left: &str, right: &str) -> Option<Ordering> {
+    match (left.parse::<i128>(), right.parse::<i128>()) {
+        (Ok(left), Ok(right)) => Some(left.cmp(&right)),
+        _ => left.parse::<f64>().ok()?.partial_cmp(&right.parse::<f64>().ok()?),
+    }
 }
 
 /// Whether the address lies in the network, written `10.0.0.0/8` or as one address; nothing for what is neither.

@@ -130,6 +130,8 @@ pub(crate) fn any_mask() -> impl Strategy<Value = Mask> {
         Just(Mask::Tokenize),
         (0..7_u32, 0..5_u32).prop_map(|(keep_first, keep_last)| Mask::Card { keep_first, keep_last }),
         (1..5_u64).prop_map(|size| Mask::Bucket(Buckets::parse(&json!({"size": size})).unwrap())),
+        prop::collection::btree_set(0..4_i64, 1..4)
+            .prop_map(|bounds| Mask::Bucket(Buckets::parse(&json!({"bounds": bounds})).unwrap())),
         "[a-c]".prop_map(|name| Mask::Expression(Arc::new(Expression::parse(&name).unwrap()))),
         "[a-c]{0,2}".prop_map(|value| Mask::Constant { value }),
         (0..4_u32, 0..4_u32, prop_oneof![Just('*'), Just('x')])

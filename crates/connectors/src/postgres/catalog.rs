@@ -28,7 +28,7 @@ SELECT n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8,
             ELSE coalesce(to_jsonb(l) ->> 'collprovider', 'c') END,
        EXISTS (SELECT 1 FROM pg_constraint p
                WHERE p.conrelid = c.oid AND p.contype = 'p' AND a.attnum = ANY (p.conkey)),
-       c.oid::int8
+       c.oid::int8, pg_encoding_to_char(db.encoding)::text
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -111,9 +111,13 @@ fn column(row: &Row, keys: &Keys) -> Result<DiscoveredColumn, tokio_postgres::Er
     };
     let base = Base { name: row.try_get(11)?, kind: row.try_get(12)?, category: row.try_get(13)? };
     let (arrow_type, reading, comparable) = reading(&base, row.try_get(14)?, &collation);
+    let (comparable, implied) = match arrow_type {
+        DataType::Utf8 => in_encoding(row.try_get(20)?, reading, comparable),
+        _ => (comparable, None),
+    };
     let oid: i64 = row.try_get(19)?;
     let name: String = row.try_get(5)?;
-    let remote = RemoteColumn { name: name.clone(), reading: reading.to_owned(), comparable, implied: None };
+    let remote = RemoteColumn { name: name.clone(), reading: reading.to_owned(), comparable, implied };
     Ok(DiscoveredColumn {
         name,
         source_type: row.try_get(7)?,
@@ -177,6 +181,17 @@ fn reading(base: &Base<'_>, modifier: i32, collation: &Collation<'_>) -> (DataTy
         _ if base.category == "A" => (DataType::Utf8, "CAST(array_to_json({}) AS text)", No),
         _ if base.kind == "c" => (DataType::Utf8, "CAST(row_to_json({}) AS text)", No),
         _ => (DataType::Utf8, AS_TEXT, Ordered),
+    }
+}
+
+/// What of texts may be compared in a database of the encoding, and what that implies for the column as it is stored.
+fn in_encoding(encoding: &str, reading: &str, comparable: Comparable) -> (Comparable, Option<Comparable>) {
+    match encoding {
+        "UTF8" => (comparable, None),
+        // Characters are bytes there, to LIKE above all. Equal texts are equal all the same.
+        "SQL_ASCII" => (Comparable::No, (reading == "{}").then_some(Comparable::Equality)),
+        // Bytes are in another order than the engine's.
+        _ => (comparable.min(Comparable::Equality), None),
     }
 }
 

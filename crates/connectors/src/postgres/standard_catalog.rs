@@ -164,7 +164,7 @@ type Reading = (DataType, &'static str, Comparable, Option<Comparable>);
 impl Declared<'_> {
     /// Texts are ordered by their bytes unless they have a collation, which their type names.
     fn cockroach(&self) -> Reading {
-        use Comparable::{No, Ordered};
+        use Comparable::{Equality, No, Ordered};
         let (data_type, reading, comparable) = match self.name.to_lowercase().as_str() {
             _ if self.whole.contains("COLLATE") => (DataType::Utf8, "{}", No),
             "numeric" | "decimal" => match self.decimal() {
@@ -174,8 +174,9 @@ impl Declared<'_> {
             "text" | "character varying" | "string" => (DataType::Utf8, "{}", Ordered),
             "bytea" | "bytes" => (DataType::Binary, "{}", Ordered),
             "array" => (DataType::Utf8, "CAST(to_jsonb({}) AS text)", No),
-            "double precision" => (DataType::Float64, "{}", Ordered),
-            "real" => (DataType::Float32, "{}", Ordered),
+            // NaN is below all numbers there.
+            "double precision" => (DataType::Float64, "{}", Equality),
+            "real" => (DataType::Float32, "{}", Equality),
             name => match plain(name) {
                 Some(data_type) => (data_type, "{}", Ordered),
                 None => (DataType::Utf8, "CAST({} AS text)", Ordered),
@@ -241,6 +242,13 @@ mod tests {
         assert_eq!(declared("text", "STRING COLLATE en").cockroach().2, Comparable::No);
         let (_, _, comparable, implied) = declared("character varying", "character varying").redshift();
         assert_eq!((comparable, implied), (Comparable::No, Some(Comparable::Equality)));
+    }
+
+    #[test]
+    fn fractions_are_not_ordered_where_nan_is_the_least() {
+        for name in ["double precision", "real"] {
+            assert_eq!(declared(name, "FLOAT").cockroach().2, Comparable::Equality, "{name}");
+        }
     }
 
     #[test]

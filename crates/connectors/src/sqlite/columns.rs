@@ -31,14 +31,18 @@ struct Table {
     name: String,
     kind: TableKind,
     collated: bool,
+    /// Whether its texts are stored in UTF-8, in which alone their bytes are in the engine's order.
+    utf8: bool,
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
+    let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    let utf8 = encoding == "UTF-8";
     let mut statement = connection.prepare(TABLES)?;
     let rows = statement.query_map([], |row| {
         let view = row.get::<_, String>(1)? == "view";
         let kind = if view { TableKind::View } else { TableKind::Table };
-        Ok(Table { name: row.get(0)?, kind, collated: row.get(2)? })
+        Ok(Table { name: row.get(0)?, kind, collated: row.get(2)?, utf8 })
     })?;
     rows.collect()
 }
@@ -106,7 +110,7 @@ fn describe(connection: &Connection, table: &Table, version: &str) -> rusqlite::
         let (rows, counts) = count(connection, &table.name, group)?;
         row_count = rows;
         for (column, counts) in group.iter().zip(counts) {
-            let (arrow_type, reading, comparable) = reading(&column.source_type, &counts, table.collated);
+            let (arrow_type, reading, comparable) = reading(&column.source_type, &counts, table);
             let remote =
                 RemoteColumn { name: column.name.clone(), reading: reading.clone(), comparable, implied: None };
             columns.push(DiscoveredColumn {
@@ -216,11 +220,12 @@ fn declares_moment(declared: &str) -> bool {
 }
 
 /// The type of a column, how it is read, and what of it may be compared in the database.
-fn reading(declared: &str, counts: &Counts, collated: bool) -> (DataType, String, Comparable) {
-    use Comparable::{No, Ordered};
+fn reading(declared: &str, counts: &Counts, table: &Table) -> (DataType, String, Comparable) {
+    use Comparable::{Equality, No, Ordered};
     let as_is = || "{}".to_owned();
     // Texts are compared by their bytes, whatever collation the column has.
-    let text = || if collated { "({} COLLATE BINARY)" } else { "{}" }.to_owned();
+    let text = || if table.collated { "({} COLLATE BINARY)" } else { "{}" }.to_owned();
+    let of_texts = if table.utf8 { Ordered } else { Equality };
     let kinds = (counts.integers > 0, counts.reals > 0, counts.texts > 0, counts.blobs > 0);
     match kinds {
         (false, false, false, false) => (declared_type(declared), as_is(), No),
@@ -237,13 +242,13 @@ fn reading(declared: &str, counts: &Counts, collated: bool) -> (DataType, String
         (false, false, true, false) if declares_moment(declared) && counts.not_loose_moment == 0 => {
             (MOMENT, "strftime('%Y-%m-%d %H:%M:%f', {})".to_owned(), No)
         }
-        (false, false, true, false) if has_text_affinity(declared) => (DataType::Utf8, text(), Ordered),
+        (false, false, true, false) if has_text_affinity(declared) => (DataType::Utf8, text(), of_texts),
         // The plus takes away an affinity that would turn a text that it is compared with into a number.
-        (false, false, true, false) => (DataType::Utf8, "(+{} COLLATE BINARY)".to_owned(), Ordered),
+        (false, false, true, false) => (DataType::Utf8, "(+{} COLLATE BINARY)".to_owned(), of_texts),
         (false, false, false, true) => (DataType::Binary, as_is(), No),
         _ => {
             let reading = "(CASE typeof({}) WHEN 'blob' THEN hex({}) ELSE CAST({} AS TEXT) END)";
-            (DataType::Utf8, reading.to_owned(), Ordered)
+            (DataType::Utf8, reading.to_owned(), of_texts)
         }
     }
 }

@@ -244,6 +244,34 @@ async fn every_type_is_read() {
     .await;
 }
 
+/// In another encoding bytes are in another order than here, and in none characters are bytes.
+#[tokio::test]
+async fn texts_in_another_encoding_are_compared_as_they_are_here() {
+    let server = Server::start();
+    let client = server.client().await;
+    for (database, encoding) in [("western", "WIN1252"), ("plain", "SQL_ASCII")] {
+        let creation = format!(
+            "CREATE DATABASE {database} TEMPLATE template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'"
+        );
+        client.batch_execute(&creation).await.unwrap();
+        let table = "CREATE TABLE t (id int, code text, mood bpchar);
+                     INSERT INTO t VALUES (1, 'Aé', 'é'), (2, 'Abc', '€'), (3, '€', 'b'), (4, 'é', NULL);";
+        server.client_of(database).await.batch_execute(table).await.unwrap();
+        let given = Given { database, ..GIVEN };
+        let (source, _cache) = given.open(server.port).await;
+        let pair = Pair::of(vec![("t", given.table(&source, "t").await)]).await;
+        for column in ["code", "mood"] {
+            for test in ["> 'é'", "< '€'", "LIKE '_'", "LIKE 'A_'", "NOT LIKE 'A__'", "IN ('é', 'Abc')"] {
+                pair.check(&format!("SELECT id FROM t WHERE {column} {test}")).await;
+            }
+            pair.check(&format!("SELECT id, {column} FROM t ORDER BY {column}, id")).await;
+            pair.check(&format!("SELECT min({column}), max({column}) FROM t")).await;
+        }
+        let statements = pair.check("SELECT id FROM t WHERE code = 'Aé'").await;
+        assert!(statements[0].contains("'Aé'"), "equal texts are equal there, too: {statements:?}");
+    }
+}
+
 #[tokio::test]
 async fn values_without_a_counterpart_name_their_column() {
     let (_server, source, _cache) =

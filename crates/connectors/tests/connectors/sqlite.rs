@@ -114,6 +114,30 @@ async fn types_are_what_the_columns_hold() {
     }
 }
 
+/// SQLite compares the bytes of texts as they are stored, and those of UTF-16 are in an order of their own.
+#[tokio::test]
+async fn texts_in_another_encoding_are_ordered_as_they_are_here() {
+    for encoding in ["UTF-16le", "UTF-16be"] {
+        let (context, _cache) = context(database(&format!(
+            "PRAGMA encoding = '{encoding}';
+             CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, code NUMERIC, mixed);
+             INSERT INTO t VALUES (1, 'a', 'a', 'a'), (2, 'ā', 'ā', 7), (3, 'z', 'z', 'z'), (4, '\u{ff61}', 'b', x'61'),
+                 (5, '\u{1f600}', 'c', 'ā');"
+        )))
+        .await;
+        let source = crate::support::open(&context).await;
+        let pair = Pair::of(vec![("t", table(&source, "t").await)]).await;
+        for column in ["name", "code", "mixed"] {
+            pair.check(&format!("SELECT id FROM t WHERE {column} < 'b'")).await;
+            pair.check(&format!("SELECT id FROM t WHERE {column} BETWEEN 'ā' AND '\u{ff70}'")).await;
+            pair.check(&format!("SELECT id, {column} FROM t ORDER BY {column}, id")).await;
+            pair.check(&format!("SELECT min({column}), max({column}) FROM t")).await;
+        }
+        let statements = pair.check("SELECT count(*) FROM t WHERE name = 'ā'").await;
+        assert!(statements[0].contains("count(*)"), "equal texts are equal there, too: {statements:?}");
+    }
+}
+
 #[tokio::test]
 async fn discovery_describes_everything() {
     let (context, _cache) = context(database(&format!(

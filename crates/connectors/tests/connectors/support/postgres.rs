@@ -100,12 +100,17 @@ impl Server {
         }
     }
 
-    /// A session of the superuser, outside of the connector. The first ones may come before the server is ready.
+    /// A session of the superuser, outside of the connector.
     pub async fn client(&self) -> tokio_postgres::Client {
+        self.client_of("postgres").await
+    }
+
+    /// The same in a database. The first ones may come before the server is ready.
+    pub async fn client_of(&self, database: &str) -> tokio_postgres::Client {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let mut config = tokio_postgres::Config::new();
-            config.host("127.0.0.1").port(self.port).user(USER).password(PASSWORD).dbname("postgres");
+            config.host("127.0.0.1").port(self.port).user(USER).password(PASSWORD).dbname(database);
             match config.connect(tokio_postgres::NoTls).await {
                 Ok((client, connection)) => {
                     tokio::spawn(connection);
