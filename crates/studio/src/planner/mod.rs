@@ -3,7 +3,7 @@
 //! ```text
 //!   question ─┐
 //!             ├─► Planner ─► Plan { sql, explanation, … } ─► the governed query engine
-//!   Context  ─┘      └────► PlanError: not understood, withheld, unavailable, invalid answer
+//!   Context  ─┘      └────► PlanError: not understood, ambiguous, unavailable, invalid answer
 //! ```
 //!
 //! Three planners stand behind the one trait. [`EmbeddedPlanner`] needs neither a model nor a
@@ -147,14 +147,6 @@ pub enum PlanError {
         word: String,
         /// At least two.
         choices: Vec<Choice>,
-    },
-    /// The question is about something that exists but that the caller may not see.
-    #[error("{message}")]
-    Withheld {
-        /// What may not be seen, for the person who asked.
-        message: String,
-        /// The names of the withheld tables and columns.
-        names: Vec<String>,
     },
     /// The planner cannot be reached, is overloaded, or is not set up rightly.
     #[error("{message}")]
