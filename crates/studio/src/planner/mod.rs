@@ -78,6 +78,11 @@ pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     embedded::follow_ups(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
 }
 
+/// Whether the question says a time that is another one at another moment: "last month", "since March".
+pub(crate) fn says_relative_time(question: &str) -> bool {
+    embedded::says_relative_time(question)
+}
+
 /// How tables belong together by what the schema declares and what names tell.
 pub(crate) fn references(context: &Context) -> Vec<Join> {
     embedded::references(context)

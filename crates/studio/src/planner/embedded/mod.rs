@@ -131,6 +131,11 @@ pub(super) fn suggestions(question: &str, context: &Context) -> Vec<String> {
     suggest::nearest(question, &Schema::new(context), &[])
 }
 
+/// Whether the question says a time that is another one at another moment.
+pub(super) fn says_relative_time(question: &str) -> bool {
+    calendar::is_relative(&token::tokenize(question))
+}
+
 /// Plans a question, without suggestions where that fails.
 fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Unclear> {
     plan_of(read(question, schema, Place::First)?, schema)
