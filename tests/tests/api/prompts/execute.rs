@@ -9,6 +9,7 @@ on_both_databases! {
     a_question_that_names_nothing_known_is_answered_so;
     a_saved_question_is_kept;
     what_is_hidden_is_answered_like_what_is_not_there;
+    what_is_drawn_tells_its_rows_apart;
     what_is_not_valid_is_named;
     anothers_source_is_not_found;
 }
@@ -115,6 +116,24 @@ async fn what_is_hidden_is_answered_like_what_is_not_there(server: &Server) {
     ask(&acme.viewer, "How many customers are there?", json!(["main"])).await.invalid("selected_schema_names");
     let whole = ask(&acme.admin, "How many customers are there?", json!(["main"])).await.ok();
     assert_eq!(first_row(&whole), [json!(6)]);
+}
+
+async fn what_is_drawn_tells_its_rows_apart(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let chart = async |question: &str| {
+        let body = json!({"prompt_text": question, "selected_data_source_ids": [shop.orders]});
+        acme.admin.client.post(PATH, body).await.ok()["chart"].clone()
+    };
+    let groups = chart("How many orders per region?").await;
+    assert_eq!((&groups["mark"]["type"], &groups["encoding"]["yOffset"]), (&json!("bar"), &Value::Null), "{groups}");
+    // Averages are not stacked, which would add them up.
+    let averages = chart("Average amount of orders per region and sku").await;
+    assert_eq!(averages["encoding"]["yOffset"]["field"], averages["encoding"]["color"]["field"], "{averages}");
+    assert!(averages["encoding"]["color"]["field"].is_string(), "{averages}");
+    // Four orders of each region would be bars in one place.
+    let orders = chart("list region and amount of orders").await;
+    assert!(orders.is_null(), "{orders}");
 }
 
 async fn what_is_not_valid_is_named(server: &Server) {
