@@ -119,6 +119,17 @@ pub struct ExecutionEvent {
 }
 
 impl ExecutionEvent {
+    /// As somebody follows it who did not ask: without what is made of what the person who did may see.
+    #[must_use]
+    pub fn for_others(mut self) -> Self {
+        for made_of_it in ["details", "options"] {
+            if let Some(told) = self.data.get_mut(made_of_it) {
+                *told = serde_json::json!([]);
+            }
+        }
+        self
+    }
+
     pub fn is_last(&self) -> bool {
         LAST.contains(&self.event.as_str())
     }

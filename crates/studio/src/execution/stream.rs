@@ -81,8 +81,9 @@ pub async fn stream_events(
     let token = Secret::new(token.map(|(_, token)| token.trim()).unwrap_or_default());
     // Runs from before there were events have none to wait for.
     let is_over = row.status != Status::Processing;
+    let is_own = row.user_id == caller.user_id;
     let looked_at = Instant::now();
-    let events = events(Following { studio, token, origin, tenant, id, seen, follower, is_over, looked_at });
+    let events = events(Following { studio, token, origin, tenant, id, seen, follower, is_own, is_over, looked_at });
     match upgrade {
         Ok(upgrade) => {
             let upgrade = upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE);
@@ -106,6 +107,7 @@ struct Following {
     id: ExecutionId,
     seen: i32,
     follower: Follower,
+    is_own: bool,
     is_over: bool,
     looked_at: Instant,
 }
@@ -132,7 +134,11 @@ impl Following {
         if self.looked_at.elapsed() >= LOOK_AGAIN {
             self.look_again().await?;
         }
-        event::after(&self.studio.engine.platform, self.tenant, self.id, self.seen).await
+        let events = event::after(&self.studio.engine.platform, self.tenant, self.id, self.seen).await?;
+        Ok(match self.is_own {
+            true => events,
+            false => events.into_iter().map(ExecutionEvent::for_others).collect(),
+        })
     }
 }
 
