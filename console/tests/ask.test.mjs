@@ -334,6 +334,17 @@ test("SQL is completed from what one may see", (context) =>
             .waitFor();
     }));
 
+test("what is no one line and no one row of bars is not drawn", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        const question = "How many orders per month and region?";
+        await page.getByLabel("Question").fill(question);
+        await page.keyboard.press("Enter");
+        const answer = page.getByRole("region", { name: question });
+        await answer.getByRole("gridcell", { name: "EU" }).first().waitFor();
+        assert.equal(await answer.getByRole("button", { name: "Chart", exact: true }).isDisabled(), true);
+    }));
+
 test("an answer is drawn as a chart, and stands as a table again", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -17,6 +17,8 @@ export function shapeOf(columns: GridColumn[], rows: Cell[][]): Shape | undefine
     );
     const label = columns.findIndex((_, index) => index !== value);
     if (value < 0 || label < 0 || rows.length < 1) return undefined;
+    // A line through the months of all regions, or bars that are called alike, would be about none of them.
+    if (new Set(rows.map((row) => row[label])).size < rows.length) return undefined;
     return { label, value, isTime: /date|time/i.test(columns[label]?.type ?? "") };
 }
 const isDecimal = (value: Cell | undefined) => typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value);
@@ -50,7 +52,7 @@ function useWidth() {
 export function Chart({ columns, rows }: { columns: GridColumn[]; rows: Cell[][] }) {
     const { frame, width } = useWidth();
     const shape = shapeOf(columns, rows);
-    if (!shape) return <div className="chart soft">This answer has no numbers to chart.</div>;
+    if (!shape) return <div className="chart soft">This answer does not have one number for each label to chart.</div>;
     const points = rows
         .slice(0, shape.isTime ? 400 : 30)
         .map((row) => ({ label: String(row[shape.label] ?? "NULL"), value: Number(row[shape.value] ?? 0) }));

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! time, number              line           category, number      bars, the longest first
-//! time, category, number    lines          two categories, number  stacked bars
+//! time, category, number    lines          two categories, number  bars beside one another
 //! number, number            points         anything else           none: the table is the picture
 //! ```
+
+use std::collections::BTreeSet;
 
 use rivergen_query::QueryColumn;
 use serde_json::{Map, Value, json};
@@ -33,6 +35,10 @@ pub(crate) fn propose(columns: &[QueryColumn], rows: &[Map<String, Value>]) -> O
         columns.iter().zip(&roles).filter(|(_, role)| **role == wanted).map(|(column, _)| column).collect()
     };
     let (times, numbers, categories) = (of(Role::Time), of(Role::Number), of(Role::Category));
+    let labels: Vec<&QueryColumn> = times.iter().chain(&categories).copied().collect();
+    if !labels.is_empty() && !are_apart(&labels, rows) {
+        return None;
+    }
     let (mark, encoding) = match (times.as_slice(), categories.as_slice(), numbers.as_slice()) {
         ([time], [], [number, ..]) => ("line", json!({"x": axis(time, "temporal"), "y": axis(number, "quantitative")})),
         ([time], [group], [number]) => (
@@ -46,13 +52,24 @@ pub(crate) fn propose(columns: &[QueryColumn], rows: &[Map<String, Value>]) -> O
         }
         ([], [category, group], [number]) if rows.len() <= MOST_BARS => (
             "bar",
-            json!({"y": axis(category, "nominal"), "x": axis(number, "quantitative"), "color": axis(group, "nominal")}),
+            // Stacked, averages would add up.
+            json!({"y": axis(category, "nominal"), "x": axis(number, "quantitative"), "color": axis(group, "nominal"),
+                "yOffset": axis(group, "nominal")}),
         ),
         ([], [], [one, other]) => ("point", json!({"x": axis(one, "quantitative"), "y": axis(other, "quantitative")})),
         _ => return None,
     };
     Some(json!({"$schema": "https://vega.github.io/schema/vega-lite/v5.json", "data": {"name": "result"},
         "mark": {"type": mark, "tooltip": true}, "encoding": encoding}))
+}
+
+/// Whether each row has labels of its own: of bars in one place one is seen, and a line would run up and down.
+fn are_apart(labels: &[&QueryColumn], rows: &[Map<String, Value>]) -> bool {
+    let mut seen = BTreeSet::new();
+    let told = |row: &Map<String, Value>| -> Vec<String> {
+        labels.iter().map(|label| row.get(&label.name).map(Value::to_string).unwrap_or_default()).collect()
+    };
+    rows.iter().all(|row| seen.insert(told(row)))
 }
 
 fn role(column: &QueryColumn, rows: &[Map<String, Value>]) -> Role {
@@ -94,7 +111,9 @@ mod tests {
     }
 
     fn rows(count: usize) -> Vec<Map<String, Value>> {
-        (0..count).map(|n| Map::from_iter([("region".to_owned(), json!(format!("r{n}")))])).collect()
+        let row =
+            |n: usize| Map::from_iter(["region", "month"].map(|name| (name.to_owned(), json!(format!("{name} {n}")))));
+        (0..count).map(row).collect()
     }
 
     #[test]
@@ -110,5 +129,9 @@ mod tests {
         assert!(propose(&[column("n", "bigint")], &rows(1)).is_none());
         assert!(propose(&[column("region", "text"), column("n", "bigint")], &rows(MOST_BARS + 1)).is_none());
         assert!(propose(&[column("name", "text"), column("mail", "text")], &rows(3)).is_none());
+        let twice = [rows(2), rows(2)].concat();
+        for label in [column("region", "text"), column("month", "date")] {
+            assert!(propose(&[label, column("n", "bigint")], &twice).is_none());
+        }
     }
 }

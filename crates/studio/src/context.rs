@@ -43,26 +43,24 @@ pub(crate) fn build<'a>(
     schemas: &'a [String],
 ) -> BoxFuture<'a, Result<Context>> {
     Box::pin(async move {
-        let known = |schema: &String| catalogue.tables.iter().any(|table| table.name.schema == *schema);
+        let known = |schema: &String| {
+            catalogue.tables.iter().any(|table| table.decision.is_allowed() && table.name.schema == *schema)
+        };
         if let Some(unknown) = schemas.iter().find(|schema| !known(schema)) {
             let reason = format!("there is no schema {unknown:?} in the selected sources");
             return Err(Error::invalid_field("selected_schema_names", reason));
         }
-        let selected = |table: &&CatalogueTable| schemas.is_empty() || schemas.contains(&table.name.schema);
+        let selected = |table: &&CatalogueTable| {
+            table.decision.is_allowed() && (schemas.is_empty() || schemas.contains(&table.name.schema))
+        };
         let deadline = Instant::now() + LONGEST_LOOK;
-        let (mut tables, mut withheld) = (Vec::new(), Vec::new());
+        let mut tables = Vec::new();
         for table in catalogue.tables.iter().filter(selected) {
-            if !table.decision.is_allowed() {
-                withheld.push(table.name.to_string());
-                continue;
-            }
-            withheld.extend(table.decision.hidden.keys().map(|column| format!("{}.{column}", table.name)));
             let values = values_of(engine, caller, samples, catalogue, table, deadline).await;
             tables.push(describe(catalogue, table, &values));
         }
         Ok(Context {
             tables,
-            withheld,
             now: engine.platform.clock.now(),
             dialect: Dialect::DataFusion,
             examples: Vec::new(),
@@ -79,7 +77,6 @@ pub(crate) fn outline(engine: &Engine, catalogue: &Catalogue) -> Context {
     let allowed = catalogue.tables.iter().filter(|table| table.decision.is_allowed());
     Context {
         tables: allowed.map(|table| describe(catalogue, table, &[])).collect(),
-        withheld: Vec::new(),
         now: engine.platform.clock.now(),
         dialect: Dialect::DataFusion,
         examples: Vec::new(),

@@ -420,6 +420,15 @@ fn a_planner_is_held_against_questions_with_known_answers() {
     // Nobody gets everything right.
     failed(Binary::run(folder.path(), &["eval", "csv", questions, "--limit", "5", "--at-least", "101"]));
     failed(Binary::run(folder.path(), &["eval", "csv", "nowhere.csv"]));
+    // Without a gold answer neither an answer nor none counts, and nothing wrong of nothing measured is no success.
+    let unknown = "question,query,db_name\nHow many orders are there?,SELECT x FROM nowhere,shop\n\
+        Which penguins sing?,SELECT x FROM nowhere,shop\n";
+    std::fs::write(folder.path().join("unknown.csv"), unknown).unwrap();
+    let databases = rivergen_tests::manifest_dir().join("../docs/questions");
+    let arguments = ["eval", "csv", "unknown.csv", "--databases", databases.to_str().unwrap(), "--at-most-wrong", "50"];
+    let output = Binary::run(folder.path(), &arguments);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && printed.contains("2 more could not be measured"), "{printed}");
     for planner in ["chat", "local"] {
         let told = failed(Binary::run(folder.path(), &["eval", "csv", questions, "--planner", planner]));
         assert!(told.contains("none is set"), "{told}");

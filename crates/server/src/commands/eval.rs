@@ -90,7 +90,10 @@ impl EvalCommand {
         let percent = |count: usize| 100.0 * count as f64 / total.measured().max(1) as f64;
         let too_few = self.at_least.is_some_and(|least| percent(total.right) < least);
         let too_many = self.at_most_wrong.is_some_and(|most| percent(total.wrong) > most);
-        Ok(if too_few || too_many { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        // Where nothing could be measured nothing was wrong either, which proves nothing.
+        let is_check = self.at_least.is_some() || self.at_most_wrong.is_some();
+        let is_unproven = is_check && total.measured() == 0;
+        Ok(if too_few || too_many || is_unproven { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

@@ -382,7 +382,6 @@ fn build(
     Ok((
         Context {
             tables,
-            withheld: Vec::new(),
             now: Utc::now(),
             dialect: Dialect::DataFusion,
             examples: Vec::new(),

@@ -94,7 +94,11 @@ async fn ask(case: &Case, database: &Database, planner: &dyn Planner) -> Asked {
             let verdict = match (&error, &case.gold) {
                 (PlanError::Unavailable { .. }, _) => Verdict::Unmeasured,
                 (_, Gold::None) => Verdict::Right,
-                _ => Verdict::Abstained,
+                // As where it is answered: it counts where there is something to hold it against.
+                (_, gold) => match database.gold(gold).await.is_empty() {
+                    true => Verdict::Unmeasured,
+                    false => Verdict::Abstained,
+                },
             };
             return Asked { verdict, took, said: error.to_string() };
         }

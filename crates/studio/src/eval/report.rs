@@ -103,7 +103,11 @@ impl fmt::Display for Report {
             milliseconds(self.quantile(0.95))
         )?;
         if total.unmeasured > 0 {
-            writeln!(f, "{} more could not be measured: their gold SQL does not run here", total.unmeasured)?;
+            writeln!(
+                f,
+                "{} more could not be measured: their gold SQL does not run here, or the planner could not be reached",
+                total.unmeasured
+            )?;
         }
         Ok(())
     }

@@ -124,6 +124,7 @@ impl ExecutionEvent {
     }
 
     /// For somebody else than who asked: without what is made of what that person may see.
+    #[must_use]
     pub fn for_others(mut self) -> Self {
         match self.event.as_str() {
             "execution.input_required" => {

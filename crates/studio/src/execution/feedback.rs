@@ -39,7 +39,8 @@ pub struct FeedbackRequest {
 pub struct GivenFeedback {
     pub execution_id: ExecutionId,
     pub verdict: Feedback,
-    /// The candidate that waits for someone with `prompt.write`; null if nothing was right.
+    /// The candidate that waits for someone with `prompt.write`; null if nothing was right, or if it would be wrong later
+    /// (`last month`).
     pub verified_pair_id: Option<VerifiedPairId>,
 }
 
@@ -84,8 +85,10 @@ pub async fn give_feedback(
         .filter(verified::Column::Status.eq(verified::Status::Candidate))
         .exec(tx.conn())
         .await?;
-    // Of a question that goes on from another, the words alone would be a pair of something else.
-    let pair = match query_text.filter(|_| !ids.is_empty() && run.thread.is_none()) {
+    // Of a question that goes on from another, the words alone would be a pair of something else; and so would those of one
+    // that says another time each day.
+    let lasts = |sql: &String| !ids.is_empty() && run.thread.is_none() && !verified::goes_stale(&run.prompt_text, sql);
+    let pair = match query_text.filter(lasts) {
         None => None,
         Some(query_text) => {
             let row = verified::ActiveModel {

@@ -234,7 +234,7 @@ pub struct Execution {
     #[schema(examples("QUESTION_NOT_UNDERSTOOD"))]
     pub error_code: Option<String>,
     pub error_message: Option<String>,
-    /// Details of the error: words that were not understood, similar questions that are, and what is withheld.
+    /// Details of the error: words that were not understood, and similar questions that are.
     #[schema(value_type = Vec<FieldError>)]
     pub error_details: serde_json::Value,
     /// If the run ended with a question back; the answer goes to `…/clarify`.

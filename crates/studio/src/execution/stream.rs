@@ -81,8 +81,8 @@ pub async fn stream_events(
     let token = Secret::new(token.map(|(_, token)| token.trim()).unwrap_or_default());
     // Runs from before there were events have none to wait for.
     let is_over = row.status != Status::Processing;
-    let looked_at = Instant::now();
     let is_own = row.user_id == caller.user_id;
+    let looked_at = Instant::now();
     let events = events(Following { studio, token, origin, tenant, id, seen, follower, is_own, is_over, looked_at });
     match upgrade {
         Ok(upgrade) => {

@@ -1,8 +1,7 @@
 //! What a planner may know: the part of the schema that the caller may see, and nothing else.
 //!
 //! The query layer fills this from its governed catalogue. Whatever is not in it does not exist
-//! for a planner, except for the *names* in [`Context::withheld`]: they are kept so that a
-//! question about them is answered with "you may not see it" and not with "there is no such thing".
+//! for a planner: a question about what is hidden is answered like one about what is not there.
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::DataType;
@@ -15,9 +14,6 @@ use super::{Layer, Term};
 pub struct Context {
     /// The tables that the caller may query, in a stable order.
     pub tables: Vec<TableContext>,
-    /// Names of tables (`catalog.schema.table`) and columns (`catalog.schema.table.column`) that
-    /// exist but are withheld from this caller.
-    pub withheld: Vec<String>,
     /// The moment to which "today" and "last month" refer.
     pub now: DateTime<Utc>,
     /// The SQL that the engine speaks.

@@ -3,7 +3,7 @@
 //! ```text
 //!   question ─┐
 //!             ├─► Planner ─► Plan { sql, explanation, … } ─► the governed query engine
-//!   Context  ─┘      └────► PlanError: not understood, withheld, unavailable, invalid answer
+//!   Context  ─┘      └────► PlanError: not understood, ambiguous, unavailable, invalid answer
 //! ```
 //!
 //! Three planners stand behind the one trait. [`EmbeddedPlanner`] needs neither a model nor a
@@ -78,6 +78,11 @@ pub fn follow_ups(question: &str, context: &Context) -> Vec<String> {
     embedded::follow_ups(question, context).into_iter().filter(|next| next.to_lowercase() != asked).collect()
 }
 
+/// Whether the question says a time that is another one at another moment: "last month", "since March".
+pub(crate) fn says_relative_time(question: &str) -> bool {
+    embedded::says_relative_time(question)
+}
+
 /// How tables belong together by what the schema declares and what names tell.
 pub(crate) fn references(context: &Context) -> Vec<Join> {
     embedded::references(context)
@@ -147,14 +152,6 @@ pub enum PlanError {
         word: String,
         /// At least two.
         choices: Vec<Choice>,
-    },
-    /// The question is about something that exists but that the caller may not see.
-    #[error("{message}")]
-    Withheld {
-        /// What may not be seen, for the person who asked.
-        message: String,
-        /// The names of the withheld tables and columns.
-        names: Vec<String>,
     },
     /// The planner cannot be reached, is overloaded, or is not set up rightly.
     #[error("{message}")]

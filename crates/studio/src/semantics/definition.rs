@@ -278,7 +278,6 @@ mod tests {
                 table("shop", "orders", vec![column("customer", integer, false), column("status", text, false)]),
                 table("crm", "customers", vec![column("id", integer, false), column("card", text, true)]),
             ],
-            withheld: Vec::new(),
             now: chrono::DateTime::UNIX_EPOCH,
             dialect: Dialect::DataFusion,
             examples: Vec::new(),

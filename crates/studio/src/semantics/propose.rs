@@ -253,7 +253,6 @@ mod tests {
                 table("orders", vec![column("id", true), column("buyer", false)]),
                 table("people", vec![column("number", true)]),
             ],
-            withheld: Vec::new(),
             now: chrono::DateTime::UNIX_EPOCH,
             dialect: Dialect::DataFusion,
             examples: Vec::new(),

@@ -6,7 +6,8 @@
 //!
 //! The same question over the same sources takes the verified SQL; one like it is shown to the planner as an example. Either
 //! way the SQL must run under the caller's own policies, and read nothing of which they see a part only: what stands in it
-//! was written by somebody who may have seen more.
+//! was written by somebody who may have seen more. SQL for "last month" that names the days of one month is no pair: it would
+//! answer with them for ever.
 
 pub mod decide;
 mod key;
@@ -24,6 +25,7 @@ use rivergen_platform::{
     db::{TenantOwned, TenantScope},
 };
 use rivergen_policies::rule::TableName;
+use rivergen_query::statement;
 use rivergen_runs::catalogue::Catalogue;
 use rivergen_sources::{access::Access, source};
 use sea_orm::{Condition, FromQueryResult, QueryOrder, QuerySelect, QueryTrait, entity::prelude::*};
@@ -36,7 +38,7 @@ pub(crate) use sources::link;
 use crate::{
     Studio,
     execution::{self, ask::distinct},
-    planner::Plan,
+    planner::{self, Plan},
     prompt::read,
     sight,
 };
@@ -47,6 +49,8 @@ const LOOKED_THROUGH: u64 = 200;
 const MOST_EXAMPLES: usize = 3;
 /// Of the words of both questions, so many are in both.
 const ALIKE: f64 = 0.4;
+/// Words of SQL that stand for the moment at which it runs.
+const CLOCK: [&str; 5] = ["now", "today", "current_date", "current_time", "current_timestamp"];
 
 /// Whether someone confirmed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema)]
@@ -171,6 +175,11 @@ async fn told(studio: &Studio, caller: &Caller, tenant: Tenant, rows: Vec<Model>
     pairs.collect()
 }
 
+/// Whether the SQL answers the question for a while only: the one says "last month", and the other which days that was then.
+pub(crate) fn goes_stale(question: &str, sql: &str) -> bool {
+    planner::says_relative_time(question) && !statement::words(sql).iter().any(|word| CLOCK.contains(&word.as_str()))
+}
+
 /// A verified pair that may help with a question.
 pub(crate) struct Pair {
     pub question: String,
@@ -273,7 +282,9 @@ pub(crate) async fn about(
     let mut rows: BTreeMap<VerifiedPairId, Model> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut pairs = Vec::new();
     for (is_same, _, Known { id, data_source_ids, .. }) in chosen {
-        let Some(row) = rows.remove(&id) else { continue };
+        // Some were confirmed before it was looked at.
+        let lasting = rows.remove(&id).filter(|row| !goes_stale(&row.question, &row.query_text));
+        let Some(row) = lasting else { continue };
         let author = row.execution_id.and_then(|run| authors.get(&run));
         pairs.push(Pair {
             question: row.question,

@@ -92,7 +92,6 @@ async fn a_good_answer_is_a_plan() {
     assert_eq!(request["response_format"]["type"], "json_object");
     let prompt = request["messages"].to_string();
     assert!(prompt.contains("orders.files.orders") && prompt.contains("how many orders"));
-    assert!(!prompt.contains("card_number") && !prompt.contains("payroll"), "what is withheld is not told");
 }
 
 #[tokio::test]
@@ -144,10 +143,6 @@ async fn a_model_that_cannot_answer_says_so() {
             assert_eq!(message, "There is nothing about the weather.");
             assert!(!suggestions.is_empty());
         }
-        other => panic!("{other:?}"),
-    }
-    match ask(&[Reply::Content(no)], "card numbers of customers").await.0 {
-        Err(PlanError::Withheld { names, .. }) => assert_eq!(names, ["crm.main.customers.card_number"]),
         other => panic!("{other:?}"),
     }
 }

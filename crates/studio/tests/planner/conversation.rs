@@ -105,6 +105,4 @@ fn what_changes_nothing_is_no_question() {
         let planned = EmbeddedPlanner::new().understand(question, &after(&context, &["How many orders per region?"]));
         assert!(matches!(planned, Err(PlanError::NotUnderstood { .. })), "{question}: {planned:?}");
     }
-    let withheld = EmbeddedPlanner::new().understand("by card number", &after(&context, &["How many customers?"]));
-    assert!(matches!(withheld, Err(PlanError::Withheld { .. })), "{withheld:?}");
 }

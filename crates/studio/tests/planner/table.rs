@@ -25,7 +25,6 @@ fn cells(line: &str) -> Vec<String> {
 pub fn schema(name: &str) -> (Context, Rows) {
     let mut context = Context {
         tables: vec![],
-        withheld: vec![],
         now: chrono::Utc::now(),
         dialect: Dialect::DataFusion,
         examples: vec![],
@@ -42,7 +41,6 @@ pub fn schema(name: &str) -> (Context, Rows) {
         match word {
             "" | "#" => {}
             "now" => context.now = rest.parse().expect("now"),
-            "withheld" => context.withheld.push(rest.to_owned()),
             "table" => {
                 let mut parts = rest.split('.').map(str::to_owned);
                 let mut part = || parts.next().expect("catalog.schema.table");
@@ -111,13 +109,11 @@ pub struct Case {
     pub error: Vec<String>,
     /// Suggestions that must be offered.
     pub suggests: Vec<String>,
-    /// The names that must be called withheld.
-    pub withheld: Option<Vec<String>>,
 }
 
 /// The cases of a file. A line starts with what it is: `?` the question, `sql`, `says`,
 /// `understood`, `rows` (with the rows below it, each behind `>`), `unknown`, `error`,
-/// `suggests`, `withheld`; `#` is a comment.
+/// `suggests`; `#` is a comment.
 pub fn cases(name: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in lines(&folder().join(format!("{name}.txt"))) {
@@ -141,7 +137,6 @@ pub fn cases(name: &str) -> Vec<Case> {
             "unknown" => case.unknown = Some(list()),
             "error" => case.error.push(rest.to_owned()),
             "suggests" => case.suggests.push(rest.to_owned()),
-            "withheld" => case.withheld = Some(list()),
             other => panic!("{name}: unknown line {other}"),
         }
     }

@@ -8,7 +8,8 @@ on_both_databases! {
     what_was_understood_is_said;
     a_question_that_names_nothing_known_is_answered_so;
     a_saved_question_is_kept;
-    a_table_that_is_closed_is_not_read;
+    what_is_hidden_is_answered_like_what_is_not_there;
+    what_is_drawn_tells_its_rows_apart;
     what_is_not_valid_is_named;
     anothers_source_is_not_found;
 }
@@ -88,16 +89,51 @@ async fn a_saved_question_is_kept(server: &Server) {
     assert_eq!(server.audited("prompt.save", "success").await, 1);
 }
 
-async fn a_table_that_is_closed_is_not_read(server: &Server) {
+async fn what_is_hidden_is_answered_like_what_is_not_there(server: &Server) {
     let acme = server.organization("Acme").await;
     let shop = acme.shop().await;
-    let body = json!({"name": "closed", "type": "access_control", "data_source_ids": [shop.crm],
-        "role_ids": [acme.roles["Viewer"]],
-        "rules": [{"rule_name": "r", "rule_type": "deny_access", "rule_config": {"table": "customers"}}]});
-    acme.admin.client.post("/api/v1/policies", body).await.created();
-    let answer = ask(&acme.viewer, &shop, "How many customers are there?").await;
-    assert!([400, 403].contains(&answer.status.as_u16()), "{answer:?}");
-    assert_eq!(first_row(&ask(&acme.admin, &shop, "How many customers are there?").await.ok()), [json!(6)]);
+    let close = async |what: Value| {
+        let body = json!({"name": format!("closed: {what}"), "type": "access_control", "data_source_ids": [shop.crm],
+            "role_ids": [acme.roles["Viewer"]],
+            "rules": [{"rule_name": "r", "rule_type": "deny_access", "rule_config": what}]});
+        acme.admin.client.post("/api/v1/policies", body).await.created();
+    };
+    let ask = async |person: &Person, question: &str, schemas: Value| {
+        let body = json!({"prompt_text": question, "selected_data_source_ids": [shop.crm],
+            "selected_schema_names": schemas});
+        person.client.post(PATH, body).await
+    };
+    let told_nothing = async |question: &str, word: &str, name: &str| {
+        let error = ask(&acme.viewer, question, json!([])).await.error(400, "QUESTION_NOT_UNDERSTOOD");
+        let unknown = json!({"field": "unknown_word", "reason": word});
+        assert!(error["details"].as_array().is_some_and(|details| details.contains(&unknown)), "{error}");
+        assert!(!error.to_string().contains(name), "{error}");
+    };
+    close(json!({"table": "customers", "columns": ["card_number"]})).await;
+    told_nothing("customers with a card", "card", "card_number").await;
+    close(json!({"table": "customers"})).await;
+    told_nothing("How many customers are there?", "customers", "main.customers").await;
+    ask(&acme.viewer, "How many customers are there?", json!(["main"])).await.invalid("selected_schema_names");
+    let whole = ask(&acme.admin, "How many customers are there?", json!(["main"])).await.ok();
+    assert_eq!(first_row(&whole), [json!(6)]);
+}
+
+async fn what_is_drawn_tells_its_rows_apart(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let chart = async |question: &str| {
+        let body = json!({"prompt_text": question, "selected_data_source_ids": [shop.orders]});
+        acme.admin.client.post(PATH, body).await.ok()["chart"].clone()
+    };
+    let groups = chart("How many orders per region?").await;
+    assert_eq!((&groups["mark"]["type"], &groups["encoding"]["yOffset"]), (&json!("bar"), &Value::Null), "{groups}");
+    // Averages are not stacked, which would add them up.
+    let averages = chart("Average amount of orders per region and sku").await;
+    assert_eq!(averages["encoding"]["yOffset"]["field"], averages["encoding"]["color"]["field"], "{averages}");
+    assert!(averages["encoding"]["color"]["field"].is_string(), "{averages}");
+    // Four orders of each region would be bars in one place.
+    let orders = chart("list region and amount of orders").await;
+    assert!(orders.is_null(), "{orders}");
 }
 
 async fn what_is_not_valid_is_named(server: &Server) {

@@ -252,6 +252,16 @@ async fn a_question_that_fails_tells_so(backend: Backend) {
     let run = ended(&acme.viewer, &begun["execution_id"]).await;
     assert_eq!((run["status"].as_str(), run["error_code"].as_str()), (Some("failed"), Some("QUESTION_NOT_UNDERSTOOD")));
     assert_eq!(events(&server, &begun["execution_id"]).await.last().unwrap(), "execution.failed");
+    // The nearest questions are made of what its person may see.
+    let path = format!("{PATH}/executions/{}", begun["execution_id"]);
+    for (person, is_told) in [(&acme.viewer, true), (&acme.admin, false)] {
+        let told = stream(&person.client, &format!("{path}/events"), None).await;
+        let failed = told.last().unwrap().data["data"].clone();
+        let run = person.client.get(&path).await.ok();
+        for details in [&failed["details"], &run["error_details"]] {
+            assert_eq!(details.as_array().map(|details| !details.is_empty()), Some(is_told), "{details}");
+        }
+    }
     server.stop().await;
 }
 

@@ -7,6 +7,7 @@ use super::{EXECUTE, PATH, model::Model};
 
 on_both_backends! {
     sql_put_right_and_confirmed_answers_the_question;
+    sql_for_a_time_that_moves_looks_at_the_clock;
     a_pair_is_governed_by_the_callers_policies;
     what_may_be_a_masked_value_is_told_to_nobody;
     literals_are_told_to_those_who_see_what_the_sql_reads;
@@ -72,6 +73,41 @@ async fn sql_put_right_and_confirmed_answers_the_question(backend: Backend) {
     acme.developer.client.delete(&pair).await.no_content();
     assert_eq!(ask(&acme.viewer, shop.orders, "How many orders?").await.ok()["ai_model"], "embedded");
     assert_eq!(server.audited("prompt.verify_pair", "success").await, 1);
+    server.stop().await;
+}
+
+async fn sql_for_a_time_that_moves_looks_at_the_clock(backend: Backend) {
+    let server = Server::start(backend, "").await;
+    let acme = server.organization("Acme").await;
+    let shop = acme.shop().await;
+    let right = json!({"verdict": "right"});
+    let put_right = |sql: &str| json!({"verdict": "wrong", "corrected_query_text": sql});
+    let of_one_month = put_right("SELECT count(*) AS n FROM orders WHERE ordered_on >= DATE '2025-05-01'");
+    for question in ["How many orders last month?", "How many orders since March?"] {
+        let run = ask(&acme.admin, shop.orders, question).await.ok();
+        for body in [&right, &of_one_month] {
+            let given = feedback(&acme.admin, &run, body.clone()).await.ok();
+            assert!(given["verified_pair_id"].is_null(), "{question}: {given}");
+        }
+    }
+    // What is the same at any time, and what looks at the clock, goes on being right.
+    let by_the_clock = put_right("SELECT count(*) AS n FROM orders WHERE ordered_on < current_date");
+    for (question, body) in [
+        ("How many orders in May 2025?", &right),
+        ("How many orders from January to March 2025?", &right),
+        ("How many orders before today?", &by_the_clock),
+    ] {
+        let run = ask(&acme.admin, shop.orders, question).await.ok();
+        let given = feedback(&acme.admin, &run, body.clone()).await.ok();
+        acme.developer.client.post_empty(&format!("{PAIRS}/{}/verify", given["verified_pair_id"])).await.ok();
+        assert_eq!(ask(&acme.admin, shop.orders, question).await.ok()["ai_model"], "verified", "{question}");
+    }
+    // One that was confirmed before any of this was looked at.
+    let old = "UPDATE prompt_verified_pairs SET question = 'How many orders last month?', \
+        question_key = 'how many orders last month' WHERE question = 'How many orders in May 2025?'";
+    server.execute(old).await;
+    let again = ask(&acme.admin, shop.orders, "How many orders last month?").await.ok();
+    assert_eq!(again["ai_model"], "embedded", "{again}");
     server.stop().await;
 }
 

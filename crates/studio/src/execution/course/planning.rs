@@ -103,7 +103,7 @@ impl Course {
                 .await?;
                 self.clarification = Some(clarification);
             }
-            PlanError::Withheld { .. } | PlanError::Unavailable { .. } | PlanError::InvalidAnswer { .. } => {}
+            PlanError::Unavailable { .. } | PlanError::InvalidAnswer { .. } => {}
         }
         let mut error = answerable(error);
         if self.clarification.is_some() {
@@ -153,9 +153,6 @@ pub(super) fn answerable(error: PlanError) -> Error {
         PlanError::Ambiguous { choices, .. } => Error::new(ErrorCode::QuestionAmbiguous)
             .with_message(message)
             .with_details(choices.into_iter().map(|choice| FieldError::new("choice", choice.label)).collect()),
-        PlanError::Withheld { names, .. } => Error::new(ErrorCode::PolicyDenied)
-            .with_message(message)
-            .with_details(names.into_iter().map(|name| FieldError::new("withheld", name)).collect()),
         PlanError::Unavailable { retryable, .. } => {
             let error = Error::new(ErrorCode::PlannerUnavailable).with_message(message);
             if retryable { error.with_retry_after(Duration::from_secs(10)) } else { error }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What leaves the house is the question and the part of the schema that the caller may see; never
-//! rows, and nothing of what is withheld. What comes back is text by a stranger: it must be one
+//! rows, and nothing of what is hidden from them. What comes back is text by a stranger: it must be one
 //! SELECT, it is given to the parser and never to a person as it is, and the query engine governs
 //! it like anything that a person typed.
 //!
@@ -440,17 +440,13 @@ fn without_values(context: &Context) -> Context {
     context
 }
 
-/// The model says that the schema has no answer: because it is withheld, or because it is not there.
+/// The model says that the schema has no answer.
 fn cannot(question: &str, context: &Context, reason: String) -> PlanError {
-    let names = embedded::withheld(question, context);
-    if names.is_empty() {
-        return PlanError::NotUnderstood {
-            message: reason,
-            unknown_words: Vec::new(),
-            suggestions: embedded::suggestions(question, context),
-        };
+    PlanError::NotUnderstood {
+        message: reason,
+        unknown_words: Vec::new(),
+        suggestions: embedded::suggestions(question, context),
     }
-    PlanError::Withheld { message: format!("you may not see {}", names.join(", ")), names }
 }
 
 /// The path under the base, behind the version, whether or not the base says one.

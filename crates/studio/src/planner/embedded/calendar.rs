@@ -105,6 +105,23 @@ pub(super) fn time_at(tokens: &[Token], now: DateTime<Utc>, standing: Standing) 
     reader.range(standing)
 }
 
+/// Whether some expression of time in it is another one at another moment: "last month", "since March".
+pub(super) fn is_relative(tokens: &[Token]) -> bool {
+    // Later than any year that people say, and so far from each other that no month is the latest of its name at both.
+    let [one, other] = [100_000, 100_500].map(|days| DateTime::UNIX_EPOCH + TimeDelta::days(days));
+    let standing = Standing { bare_year: true, after_number_noun: false };
+    let mut rest = tokens;
+    while !rest.is_empty() {
+        let time = time_at(rest, one, standing);
+        if time != time_at(rest, other, standing) {
+            return true;
+        }
+        // In "from January to March 2025" January alone would be another one.
+        rest = &rest[time.map_or(1, |(length, _)| length.clamp(1, rest.len()))..];
+    }
+    false
+}
+
 /// A number of four digits as a year.
 pub(super) fn year(number: &str) -> Option<TimeRange> {
     let year = NaiveDate::from_ymd_opt(token::year(number)?, 1, 1)?;
@@ -466,6 +483,18 @@ mod tests {
             None => String::new(),
         };
         Some((format!("{}..{}", day(range.from), day(range.to)), length))
+    }
+
+    #[test]
+    fn some_move_with_the_moment() {
+        for text in ["orders last month", "since March", "before today", "in Q3", "older than 30 days", "3 days ago"] {
+            assert!(is_relative(&tokenize(text)), "{text}");
+        }
+        for text in
+            ["orders in 2025", "from January to March 2025", "since 2025-03-01", "by month", "2025 Q1", "5 orders"]
+        {
+            assert!(!is_relative(&tokenize(text)), "{text}");
+        }
     }
 
     #[test]

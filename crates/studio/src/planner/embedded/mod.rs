@@ -39,7 +39,6 @@ mod things;
 mod token;
 mod tree;
 mod unclear;
-mod withheld;
 pub(in crate::planner) mod words;
 
 use async_trait::async_trait;
@@ -86,14 +85,10 @@ impl EmbeddedPlanner {
         };
         match attempted {
             Ok(plan) => Ok(Plan { understood: own_words.into_iter().chain(plan.understood).collect(), ..plan }),
-            Err(Failure::Withheld(names)) => {
-                let message = format!("you may not see {}", names.join(", "));
-                Err(PlanError::Withheld { message, names })
-            }
-            Err(Failure::Unclear(Unclear { message, choices: Some((word, choices)), .. })) => {
+            Err(Unclear { message, choices: Some((word, choices)), .. }) => {
                 Err(PlanError::Ambiguous { message, word, choices })
             }
-            Err(Failure::Unclear(unclear)) => Err(PlanError::NotUnderstood {
+            Err(unclear) => Err(PlanError::NotUnderstood {
                 suggestions: suggest::nearest(question, &schema, &unclear.words),
                 message: unclear.message,
                 unknown_words: unclear.words,
@@ -136,36 +131,18 @@ pub(super) fn suggestions(question: &str, context: &Context) -> Vec<String> {
     suggest::nearest(question, &Schema::new(context), &[])
 }
 
-/// The withheld things that a question names, for another planner to tell.
-pub(super) fn withheld(question: &str, context: &Context) -> Vec<String> {
-    let schema = Schema::new(context);
-    let question: String = question.chars().take(LONGEST_QUESTION).collect();
-    let tokens = token::tokenize(&question);
-    if tokens.len() > MOST_WORDS {
-        return Vec::new();
-    }
-    let links = Linker { schema: &schema, question: &question, tokens: &tokens }.links();
-    withheld::asked_for(&context.withheld, &tokens, &links)
-}
-
-enum Failure {
-    Unclear(Unclear),
-    Withheld(Vec<String>),
-}
-
-impl From<Unclear> for Failure {
-    fn from(unclear: Unclear) -> Self {
-        Self::Unclear(unclear)
-    }
+/// Whether the question says a time that is another one at another moment.
+pub(super) fn says_relative_time(question: &str) -> bool {
+    calendar::is_relative(&token::tokenize(question))
 }
 
 /// Plans a question, without suggestions where that fails.
-fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
+fn attempt(question: &str, schema: &Schema<'_>) -> Result<Plan, Unclear> {
     plan_of(read(question, schema, Place::First)?, schema)
 }
 
 /// Plans a question that goes on from those before it: their query tree, with what it changes of it.
-fn go_on(question: &str, schema: &Schema<'_>) -> Result<Plan, Failure> {
+fn go_on(question: &str, schema: &Schema<'_>) -> Result<Plan, Unclear> {
     let thread = &schema.context.thread;
     let base = match refine::follow(thread, schema) {
         Ok(base) => base,
@@ -193,42 +170,38 @@ enum Place {
 }
 
 /// The draft of a question's query.
-fn read(question: &str, schema: &Schema<'_>, place: Place) -> Result<Intent, Failure> {
+fn read(question: &str, schema: &Schema<'_>, place: Place) -> Result<Intent, Unclear> {
     let too_long = || Unclear::message(format!("the question is too long: at most {MOST_WORDS} words"));
     if question.chars().count() > LONGEST_QUESTION {
-        return Err(too_long().into());
+        return Err(too_long());
     }
     let mut tokens = token::tokenize(question);
     if tokens.len() > MOST_WORDS {
-        return Err(too_long().into());
+        return Err(too_long());
     }
     if place == Place::Later {
         refine::leave_out_asides(&mut tokens);
     }
     let links = Linker { schema, question, tokens: &tokens }.links();
-    let withheld = withheld::asked_for(&schema.context.withheld, &tokens, &links);
-    if !withheld.is_empty() {
-        return Err(Failure::Withheld(withheld));
-    }
     let names_something = links.iter().any(|link| matches!(link.meaning, Meaning::Noun(_) | Meaning::Metric(_)));
     if place == Place::First && !names_something {
-        return Err(nothing_known(&links).into());
+        return Err(nothing_known(&links));
     }
     let composed = compose::compose(schema, &links);
     if !composed.unknown.is_empty() {
-        return Err(Unclear::words(&composed.unknown).into());
+        return Err(Unclear::words(&composed.unknown));
     }
     if !composed.left_over.is_empty() {
-        return Err(Unclear::words(&composed.left_over).into());
+        return Err(Unclear::words(&composed.left_over));
     }
     if let Some((word, tables)) = composed.ambiguous {
-        return Err(Unclear::which(&word, schema.table_choices(&tables)).into());
+        return Err(Unclear::which(&word, schema.table_choices(&tables)));
     }
     Ok(composed.intent)
 }
 
 /// The plan of a draft.
-fn plan_of(intent: Intent, schema: &Schema<'_>) -> Result<Plan, Failure> {
+fn plan_of(intent: Intent, schema: &Schema<'_>) -> Result<Plan, Unclear> {
     let mut settler = settle::Settler::new(schema, intent);
     let settled = settler.settle()?;
     let query = build::build(schema, &settled)?;

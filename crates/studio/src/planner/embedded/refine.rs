@@ -14,7 +14,7 @@ use super::intent::{Dimension, Filter, Intent, Left, Measure, Measured, RankBy, 
 use super::schema::{ColumnId, Schema};
 use super::token::{self, Kind, Token};
 use super::{
-    Failure, Place, Unclear,
+    Place, Unclear,
     cue::{Aggregate, Quality},
     plan_of, read,
 };
@@ -57,7 +57,7 @@ pub(super) struct Refined {
 }
 
 /// The draft of a conversation: each question laid over those before it.
-pub(super) fn follow(thread: &[Turn], schema: &Schema<'_>) -> Result<Intent, Failure> {
+pub(super) fn follow(thread: &[Turn], schema: &Schema<'_>) -> Result<Intent, Unclear> {
     let mut questions = thread.iter().map(|turn| terms::apply(&turn.question, &schema.context.terms).0);
     let Some(first) = questions.next() else { return Ok(Intent::default()) };
     questions
@@ -85,7 +85,7 @@ fn leave_out(tokens: &mut Vec<Token>, phrases: &[&[&str]]) -> bool {
 }
 
 /// Lays a question over the draft of those before it.
-pub(super) fn refine(base: Intent, question: &str, schema: &Schema<'_>) -> Result<Refined, Failure> {
+pub(super) fn refine(base: Intent, question: &str, schema: &Schema<'_>) -> Result<Refined, Unclear> {
     let more = read(question, schema, Place::Later)?;
     let mut tokens = token::tokenize(question);
     let instead = tokens.iter().any(|token| token.lower == "instead");
@@ -97,7 +97,7 @@ pub(super) fn refine(base: Intent, question: &str, schema: &Schema<'_>) -> Resul
         return Ok(Refined { intent: more, changes: Vec::new(), stands_alone: true });
     }
     if is_empty(&more) && !draws {
-        return Err(Unclear::message(format!("I do not see what \"{}\" changes", question.trim())).into());
+        return Err(Unclear::message(format!("I do not see what \"{}\" changes", question.trim())));
     }
     let mut overlay = Overlay { base, changes: Vec::new() };
     if draws {
