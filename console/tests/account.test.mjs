@@ -140,9 +140,11 @@ test("a token is made, named anew and revoked", (context) =>
         await page.getByRole("button", { name: "Edit nightly report" }).click();
         await page.getByLabel("Name").fill("weekly report");
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.getByRole("button", { name: "Revoke weekly report" }).click();
         await page.getByRole("heading", { name: "No tokens" }).waitFor();
+        // The focus is not lost with the row that had it.
+        await page.locator('[role="region"]:focus').waitFor();
     }));
 
 test("a session that is ended elsewhere stands at the door", (context) =>

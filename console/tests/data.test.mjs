@@ -204,7 +204,7 @@ test("the times of a source are changed, and its file gets a link", (context) =>
         await page.getByText("Timeouts and limits").click();
         await page.getByLabel("Query timeout, seconds").fill("45");
         await page.getByRole("button", { name: "Save" }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.reload();
         await holds(async () => assert.equal(await page.getByLabel("Query timeout, seconds").inputValue(), "45"));
         await page.getByRole("button", { name: "Create a link to its file" }).click();

@@ -143,7 +143,7 @@ test("pages at the door wear the colour and the picture of their organization", 
             assert.equal(link === yellow, theme === "dark", `${theme}: ${link}`);
         }
         await page.getByRole("button", { name: "Save", exact: true }).click();
-        await page.getByText("Saved.").waitFor();
+        await page.getByText("Saved.", { exact: true }).waitFor();
         await page.getByLabel("Upload a picture").setInputFiles(LOGO);
         await page.getByAltText("Current picture").waitFor();
 

@@ -129,6 +129,20 @@ test("signing up and the first steps by keyboard alone", (context) =>
         await page.locator("button:focus", { hasText: "Add a passkey" }).waitFor();
     }));
 
+test("each part of a date shows that it has the focus", (context) =>
+    visit(context, async (page) => {
+        await signIn(page, server.url, "owner@acme.example");
+        await page.goto(`${server.url}/audit`);
+        const from = page.getByLabel("From", { exact: true });
+        await from.focus();
+        // The month, the day, the year, and the button of the calendar.
+        for (let part = 0; part < 4; part += 1) {
+            if (part > 0) await page.keyboard.press("Tab");
+            assert.ok(await from.evaluate((it) => it === document.activeElement), `part ${part}`);
+            assert.equal(await from.evaluate((it) => getComputedStyle(it).outlineStyle), "solid", `part ${part}`);
+        }
+    }));
+
 test("whoever runs it sees its jobs, and what the demo has mailed", (context) =>
     visit(context, async (page) => {
         const email = "owner@acme.example";

@@ -201,6 +201,54 @@ test("the audit log tells all that was done to one thing", (context) =>
         await log.getByRole("row", { name: /policy\.create/ }).waitFor();
     }));
 
+test("an entry of the audit log is told in words, and copied as it is", (context) =>
+    visit(context, async (page) => {
+        const devtools = await page.context().newCDPSession(page);
+        await devtools.send("Emulation.setTimezoneOverride", { timezoneId: "Pacific/Auckland" });
+        await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+        await signIn(page, server.url, "owner@acme.example");
+        const entry = {
+            id: 9,
+            at: "2026-03-02T09:00:00Z",
+            actor_id: null,
+            actor_type: "system",
+            action: "role.update",
+            outcome: "success",
+            target_type: "role",
+            target_id: "7",
+            ip: null,
+            user_agent: null,
+            details: {
+                before: { is_default: false },
+                expires_at: "2026-03-02T09:00:00Z",
+                // A day that there is not stays as it was written.
+                note: "2026-13-45T09:00:00Z",
+                session_id: "0198c3f2-7d1e-7a52-9c0e-3f4b5a6c7d8e",
+                user_ids: [3, 4],
+            },
+        };
+        const data = { entries: [entry], next_cursor: null, target_types: ["role"], message: "" };
+        await page.route("**/api/v1/organizations/*/audit-logs?*", (route) =>
+            route.fulfill({ json: { success: true, data } }),
+        );
+        await page.goto(`${server.url}/audit`);
+        await page.getByRole("button", { name: "Show all of role.update" }).click();
+        const dialog = page.getByRole("dialog", { name: "role.update" });
+        const told = (name) => dialog.locator(`dt:text-is("${name}") + dd`).textContent();
+        assert.equal(await told("Is default"), "no");
+        assert.match(await told("Expires at"), /(10|22):00:00/);
+        assert.equal(await told("Note"), "2026-13-45T09:00:00Z");
+        assert.equal(await told("User IDs"), "3, 4");
+        assert.equal(await told("Session ID"), "0198c3f2…");
+        const copied = () => page.evaluate(() => navigator.clipboard.readText());
+        await dialog.getByRole("button", { name: "Copy Session ID" }).click();
+        await holds(async () => assert.equal(await copied(), entry.details.session_id));
+        await dialog.getByRole("button", { name: "Copy as JSON" }).click();
+        await holds(async () => assert.deepEqual(JSON.parse(await copied()), entry));
+        await dialog.getByRole("button", { name: "Close" }).click();
+        await page.locator("button:focus", { hasText: "Show" }).waitFor();
+    }));
+
 test("what the filters of the audit log leave is exported, a line for each", (context) =>
     visit(context, async (page) => {
         await signIn(page, server.url, "owner@acme.example");

@@ -273,4 +273,6 @@ test("templates beyond the first page are found", (context) =>
         assert.equal(await page.getByRole("link", { name: "Template 21", exact: true }).count(), 0);
         await page.getByRole("button", { name: "Next page" }).click();
         await page.getByRole("link", { name: "Template 21", exact: true }).waitFor();
+        // At the end it goes no further, and keeps the focus.
+        await page.locator('button[aria-label="Next page"][aria-disabled="true"]:focus').waitFor();
     }));

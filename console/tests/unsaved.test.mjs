@@ -160,7 +160,8 @@ test("what the server refuses is told with its request, and loses nothing", (con
         const make = page.getByRole("button", { name: "Create role" });
         await make.click();
         // It shows that it runs, and is not sent twice.
-        await page.locator('button[aria-busy="true"]:disabled', { hasText: "Create role" }).waitFor();
+        await page.locator('button[aria-busy="true"][aria-disabled="true"]', { hasText: "Create role" }).waitFor();
+        await page.locator("button:focus", { hasText: "Create role" }).waitFor();
         answer();
         const refusal = page.getByRole("alert");
         await refusal.getByText("It could not be kept.").waitFor();

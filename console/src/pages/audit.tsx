@@ -4,20 +4,23 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useLocation, useNavigate, useRouter } from "@tanstack/react-router";
 import { Download, X } from "lucide-react";
 import { useDeferredValue, useEffect, useRef, useState } from "react";
-import { api, checked, read, save, send } from "../api/client";
+import { type Schemas, api, checked, read, save, send } from "../api/client";
+import { deviceName } from "../device";
 import { useMay, useOrganization } from "../standing";
 import { ActionButton, useAction } from "../ui/action";
-import { Button, Empty, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { Button, Empty, Facts, Filter, Page, Problem, SearchBox, Skeleton, Status, When, words } from "../ui/basics";
+import { copy } from "../ui/clipboard";
 import { DayField, midnight } from "../ui/day";
+import { Dialog } from "../ui/dialog";
 import { PersonChoice, PersonName } from "../ui/person-choice";
+import { Fields, isBlank, plain } from "../ui/record";
 
 /** What an entry says beside who and what: no braces and quotes, and nothing of what is empty. */
 function told(details: unknown): string {
-    if (typeof details === "boolean") return details ? "yes" : "no";
     if (Array.isArray(details)) return details.map(told).join(", ");
-    if (details === null || typeof details !== "object") return String(details);
+    if (details === null || typeof details !== "object") return plain(details);
     return Object.entries(details)
-        .filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0))
+        .filter(([, value]) => !isBlank(value))
         .map(([key, value]) => `${words(key)}: ${told(value)}`)
         .join(" · ");
 }
@@ -51,6 +54,7 @@ function Log({ first }: { first: Chosen }) {
     const navigate = useNavigate();
     const organization = useOrganization();
     const [chosen, setChosen] = useState(first);
+    const [opened, setOpened] = useState<Schemas["AuditEntry"]>();
     // In the address they outlive a reload, and can be sent to somebody.
     const choose = (change: Chosen) => {
         const next = { ...chosen, ...change };
@@ -152,7 +156,7 @@ function Log({ first }: { first: Chosen }) {
                         ) : entries.length === 0 ? (
                             <Empty title="No matching entries">Try fewer filters or a longer period.</Empty>
                         ) : (
-                            <table className="rows">
+                            <table className="rows" aria-label="Audit log">
                                 <thead>
                                     <tr>
                                         <th scope="col">When</th>
@@ -161,6 +165,9 @@ function Log({ first }: { first: Chosen }) {
                                         <th scope="col">By</th>
                                         <th scope="col">Object</th>
                                         <th scope="col">Details</th>
+                                        <th scope="col">
+                                            <span className="visually-hidden">Actions</span>
+                                        </th>
                                     </tr>
                                 </thead>
                                 <tbody>
@@ -205,6 +212,16 @@ function Log({ first }: { first: Chosen }) {
                                                     {told(entry.details ?? {}) || "—"}
                                                 </div>
                                             </td>
+                                            <td className="actions" data-label="">
+                                                <Button
+                                                    kind="quiet"
+                                                    small
+                                                    aria-label={`Show all of ${entry.action}`}
+                                                    onClick={() => setOpened(entry)}
+                                                >
+                                                    Show
+                                                </Button>
+                                            </td>
                                         </tr>
                                     ))}
                                 </tbody>
@@ -220,6 +237,38 @@ function Log({ first }: { first: Chosen }) {
                     </Button>
                 </div>
             )}
+            {opened && <Entry of={opened} onClose={() => setOpened(undefined)} />}
         </Page>
+    );
+}
+
+function Entry({ of: entry, onClose }: { of: Schemas["AuditEntry"]; onClose: () => void }) {
+    return (
+        <Dialog title={entry.action} onClose={onClose} wide>
+            <Facts
+                of={[
+                    ["When", plain(entry.at)],
+                    ["Outcome", <Status key="outcome" value={entry.outcome} />],
+                    [
+                        "By",
+                        entry.actor_id && entry.actor_type === "user" ? (
+                            <PersonName key="by" id={entry.actor_id} />
+                        ) : (
+                            words(entry.actor_type)
+                        ),
+                    ],
+                    entry.ip ? ["IP address", entry.ip] : null,
+                    entry.user_agent ? ["Device", deviceName(entry.user_agent)] : null,
+                    entry.target_type ? ["Object", `${words(entry.target_type)} ${entry.target_id ?? ""}`] : null,
+                    isBlank(entry.details) ? null : ["Details", <Fields key="details" of={entry.details} />],
+                ]}
+            />
+            <div className="form-end">
+                <Button onClick={() => void copy(JSON.stringify(entry, null, 2), "Copied as JSON.")}>
+                    Copy as JSON
+                </Button>
+                <Button onClick={onClose}>Close</Button>
+            </div>
+        </Dialog>
     );
 }

@@ -70,7 +70,7 @@ export function ActionButton<A>({
         <Button
             {...rest}
             busy={action.isBusyWith(on)}
-            disabled={rest.disabled || action.busy}
+            disabled={rest.disabled || (action.busy && !action.isBusyWith(on))}
             onClick={() => void action.start(on)}
         />
     );
@@ -112,13 +112,14 @@ export function ActionForm<A>({
     what?: string;
 } & (undefined extends A ? { on?: A } : { on: A })) {
     const argument = on as A;
+    const isSending = action.isBusyWith?.(argument) ?? action.busy;
     const button = submit && (
         <Button
             kind="primary"
             type="submit"
             className={isWide ? "wide" : ""}
-            busy={action.isBusyWith?.(argument) ?? action.busy}
-            disabled={disabled || action.busy}
+            busy={isSending}
+            disabled={disabled || (action.busy && !isSending)}
         >
             {submit}
         </Button>

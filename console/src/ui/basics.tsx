@@ -12,6 +12,7 @@ export function Button({
     icon,
     children,
     className = "",
+    onClick,
     ...rest
 }: ComponentProps<"button"> & {
     kind?: "" | "primary" | "danger" | "quiet";
@@ -24,8 +25,10 @@ export function Button({
         <button
             type="button"
             {...rest}
-            disabled={rest.disabled || busy}
+            // One that is disabled loses the focus, and whoever goes by the keys their place. While it runs it takes no click.
+            aria-disabled={busy || rest["aria-disabled"]}
             aria-busy={busy || undefined}
+            onClick={busy ? (event) => event.preventDefault() : onClick}
             className={`button ${kind} ${small ? "small" : ""} ${onlyIcon ? "icon" : ""} ${className}`}
         >
             {busy ? <LoaderCircle size={15} className="spin" aria-hidden /> : icon}

@@ -108,7 +108,7 @@ export function Grid({ columns, rows, label }: { columns: GridColumn[]; rows: Ce
                                     )
                                 }
                             >
-                                {column.masked && <EyeOff size={12} aria-label="masked" />}
+                                {column.masked && <EyeOff size={12} role="img" aria-label="masked" />}
                                 {column.name}
                                 {sort?.column === index &&
                                     (sort.down ? <ArrowDown size={12} /> : <ArrowUp size={12} />)}

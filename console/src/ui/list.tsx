@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { ArrowDown, ArrowUp, ChevronLeft, ChevronRight } from "lucide-react";
-import { type ReactNode, useDeferredValue, useEffect, useState } from "react";
+import { type ReactNode, useDeferredValue, useEffect, useRef, useState } from "react";
 import { Button, Problem, SearchBox, Skeleton } from "./basics";
 
 export type Column<T> = {
@@ -67,6 +67,14 @@ export function List<T>({
     });
     const shown = columns.filter((column): column is Column<T> => Boolean(column));
     const total = answer.data?.total ?? 0;
+    // Whoever takes a row away, and with it what had the focus, goes on at the list and not at the top of the page.
+    const frame = useRef<HTMLDivElement>(null);
+    const focused = useRef<Element>(undefined);
+    useEffect(() => {
+        if (!focused.current || focused.current.isConnected) return;
+        focused.current = undefined;
+        if (document.activeElement === document.body) frame.current?.focus({ preventScroll: true });
+    });
 
     return (
         <div className="stack tight">
@@ -83,12 +91,29 @@ export function List<T>({
                         />
                     )}
                     {filters}
+                    <span className="visually-hidden" role="status">
+                        {searched && answer.data && !answer.isFetching && `${total.toLocaleString()} found`}
+                    </span>
                 </div>
             )}
             {answer.error && <Problem error={answer.error} retry={() => answer.refetch()} />}
             {/* What is known stays in sight. */}
             {(!answer.error || answer.data) && (
-                <div className="table-wrap" aria-busy={answer.isFetching} tabIndex={0} role="region" aria-label={name}>
+                <div
+                    ref={frame}
+                    className="table-wrap"
+                    aria-busy={answer.isFetching}
+                    tabIndex={0}
+                    role="region"
+                    aria-label={name}
+                    // Of a dialog that a row opens, which is not within it, it hears too.
+                    onFocus={({ currentTarget, target }) => {
+                        if (currentTarget.contains(target)) focused.current = target;
+                    }}
+                    onBlur={() => {
+                        focused.current = undefined;
+                    }}
+                >
                     {!answer.data ? (
                         <div style={{ padding: 18 }}>
                             <Skeleton lines={6} />
@@ -172,7 +197,7 @@ export function Table<T>({
 }) {
     return (
         <div className="table-wrap" tabIndex={0} role="region" aria-label={name}>
-            <table className="rows">
+            <table className="rows" aria-label={name}>
                 <thead>
                     <tr>
                         {columns.map((column) => (
@@ -236,20 +261,21 @@ export function Pager({
                 {((page - 1) * size + 1).toLocaleString()} to {Math.min(total, page * size).toLocaleString()} of{" "}
                 {total.toLocaleString()}
             </span>
+            {/* At an end they keep the focus that led there. */}
             <span className="row">
                 <Button
                     small
                     icon={<ChevronLeft size={15} />}
                     aria-label="Previous page"
-                    disabled={page <= 1}
-                    onClick={() => onPage(page - 1)}
+                    aria-disabled={page <= 1}
+                    onClick={() => page > 1 && onPage(page - 1)}
                 />
                 <Button
                     small
                     icon={<ChevronRight size={15} />}
                     aria-label="Next page"
-                    disabled={page >= last}
-                    onClick={() => onPage(page + 1)}
+                    aria-disabled={page >= last}
+                    onClick={() => page < last && onPage(page + 1)}
                 />
             </span>
         </nav>

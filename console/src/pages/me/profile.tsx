@@ -93,7 +93,11 @@ export function Profile() {
                                                     onChange={(event) => setEmail(event.target.value)}
                                                 />
                                             </div>
-                                            <Button type="submit" busy={add.isBusyWith(false)} disabled={add.busy}>
+                                            <Button
+                                                type="submit"
+                                                busy={add.isBusyWith(false)}
+                                                disabled={add.isBusyWith(true)}
+                                            >
                                                 Add
                                             </Button>
                                             <ActionButton disabled={!email} action={add} on={true}>

@@ -153,7 +153,7 @@ export function Imports() {
                             {state.failure && <Note tone="bad">{state.failure}</Note>}
                             {errors.length > 0 && (
                                 <div className="table-wrap" tabIndex={0} role="region" aria-label="Rejected rows">
-                                    <table>
+                                    <table aria-label="Rejected rows">
                                         <thead>
                                             <tr>
                                                 <th scope="col">Row</th>

@@ -70,7 +70,7 @@ export function Table({
                 </div>
             )}
             <div className="table-wrap" tabIndex={0} role="region" aria-label={`Columns of ${table.table_name}`}>
-                <table className="rows">
+                <table className="rows" aria-label={`Columns of ${table.table_name}`}>
                     <thead>
                         <tr>
                             <th scope="col">Column</th>
