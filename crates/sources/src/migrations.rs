@@ -3,7 +3,13 @@
 use sea_orm_migration::{prelude::*, schema::*, sea_orm::ConnectionTrait};
 
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(DataSources), Box::new(Lifecycle), Box::new(Tunnels), Box::new(SourcesOfAPerson)]
+    vec![
+        Box::new(DataSources),
+        Box::new(Lifecycle),
+        Box::new(Tunnels),
+        Box::new(SourcesOfAPerson),
+        Box::new(OrderOfTexts),
+    ]
 }
 
 struct DataSources;
@@ -212,6 +218,29 @@ impl MigrationName for SourcesOfAPerson {
 impl MigrationTrait for SourcesOfAPerson {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         m.create_index(index("data_sources", "data_sources_person", &["created_by_user_id", "id"])).await
+    }
+}
+
+/// Where a database compares texts or fractions otherwise than the engine is known since, and remembered by a discovery: the
+/// sources of these kinds are due for one.
+struct OrderOfTexts;
+
+impl MigrationName for OrderOfTexts {
+    fn name(&self) -> &str {
+        "m0129_sources_order_of_texts"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OrderOfTexts {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        m.get_connection()
+            .execute_unprepared(
+                "UPDATE data_sources SET next_discovery_at = created_at WHERE status = 'active' AND deleted_at IS NULL \
+                 AND kind IN ('sqlite', 'postgresql', 'timescaledb', 'cockroachdb')",
+            )
+            .await?;
+        Ok(())
     }
 }
 
