@@ -18,7 +18,8 @@ use crate::{
 /// Where people belong. Implemented by `tenancy`, handed in at assembly.
 #[async_trait::async_trait]
 pub trait Directory: Send + Sync {
-    /// What the person is in the organization; `None` unless an active member of it.
+    /// What the person is in the organization; `None` unless an active member of it. Who may not stand in the workspace any
+    /// more stands in the default one.
     async fn membership(
         &self,
         user: UserId,

@@ -111,7 +111,7 @@ impl Storage {
         if file.uploaded_by_user_id == reader.user_id {
             return Ok(Some(Reach::Own));
         }
-        let shared = share::covers(self.platform.db.read(), reader, file, self.platform.clock.now()).await?;
+        let shared = share::covers(self.platform.db.read(), reader, file).await?;
         Ok(shared.then_some(Reach::Shared))
     }
 

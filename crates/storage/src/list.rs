@@ -17,7 +17,6 @@ use crate::{
     Storage,
     file::{self, Category},
     share,
-    sight::Reader,
 };
 
 #[derive(Debug, Deserialize, Validate, IntoParams)]
@@ -106,7 +105,7 @@ pub async fn list(
     query = match filter.scope.unwrap_or_default() {
         // Index: storage_files(organization_id, uploaded_by_user_id, state).
         Scope::Own => query.filter(file::Column::UploadedByUserId.eq(caller.user_id)),
-        Scope::Shared => match share::standing_in(db, Reader::of(&caller)?, storage.platform.clock.now()).await? {
+        Scope::Shared => match caller.membership()?.workspace_id {
             Some(workspace) => {
                 query.filter(file::Column::UploadedByUserId.ne(caller.user_id)).filter(share::is_shared_with(workspace))
             }

@@ -74,8 +74,7 @@ impl Directory for TenancyDirectory {
         organization: OrganizationId,
         workspace: Option<WorkspaceId>,
     ) -> Result<Option<Arc<Membership>>> {
-        let standing = self.standings.of(organization, user).await?;
-        Ok(standing.and_then(|standing| standing.membership(workspace, self.clock.now())).map(Arc::new))
+        Ok(self.standings.membership(organization, user, workspace, self.clock.now()).await?.map(Arc::new))
     }
 
     async fn home(&self, user: UserId, wanted: Option<WorkspaceId>) -> Result<Option<Place>> {

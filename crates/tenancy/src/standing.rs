@@ -290,6 +290,7 @@ pub struct Standings {
     /// Without what public workspaces give.
     kept: Kept<(OrganizationId, UserId), Option<Arc<Standing>>>,
     public: Kept<OrganizationId, Arc<PublicWorkspaces>>,
+    defaults: Kept<OrganizationId, Option<WorkspaceId>>,
 }
 
 impl Standings {
@@ -301,7 +302,33 @@ impl Standings {
         let public = Kept::new(db.bus(), 10_000, ten_minutes, |organization: &OrganizationId, _| {
             vec![Event::OrganizationChanged(*organization)]
         });
-        Self { db, policies, kept, public }
+        let defaults = Kept::new(db.bus(), 10_000, ten_minutes, |organization: &OrganizationId, _| {
+            vec![Event::OrganizationChanged(*organization)]
+        });
+        Self { db, policies, kept, public, defaults }
+    }
+
+    /// What the member may do who once stood in the workspace: in the default one, where they are not let into that one any
+    /// more. `None` for who is no active member.
+    pub async fn membership(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        workspace: Option<WorkspaceId>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Membership>> {
+        let Some(standing) = self.of(organization, user).await? else { return Ok(None) };
+        let place = match workspace {
+            Some(workspace) if !standing.is_let_into(workspace, now) => self.default_of(organization).await?,
+            place => place,
+        };
+        Ok(standing.membership(place, now))
+    }
+
+    /// The workspace in which every member may stand.
+    async fn default_of(&self, organization: OrganizationId) -> Result<Option<WorkspaceId>> {
+        let load = async { Ok(workspace::default_of(self.db.read(), organization).await?.map(|row| row.id)) };
+        self.defaults.get_or_load(organization, load).await
     }
 
     /// The public workspaces of an organization.

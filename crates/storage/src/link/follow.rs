@@ -67,8 +67,8 @@ impl Storage {
             return Err(dead());
         }
         // None of a deleted organization.
-        let standing = self.standings.of(link.organization_id, link.created_by_user_id).await?;
-        let membership = standing.and_then(|standing| standing.membership(link.workspace_id, now)).ok_or_else(dead)?;
+        let (organization, user, workspace) = (link.organization_id, link.created_by_user_id, link.workspace_id);
+        let membership = self.standings.membership(organization, user, workspace, now).await?.ok_or_else(dead)?;
         let maker = Caller {
             user_id: link.created_by_user_id,
             // No session has this number: what asks for one of this caller finds none.

@@ -10,7 +10,7 @@ use rivergen_platform::{
 use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Column, Entity, FolderShare};
-use crate::{Storage, sight::Reader};
+use crate::Storage;
 
 errors! { pub ListSharesErrors: Unauthorized, Forbidden, EmailNotVerified, ValidationError; }
 
@@ -26,12 +26,12 @@ pub async fn list(
     let tenant = caller.require(Permission::StorageRead)?;
     let page = page.request()?;
     let mut seen = Condition::any().add(Column::OwnerUserId.eq(caller.user_id));
-    let db = storage.platform.db.read();
-    if let Some(workspace) = super::standing_in(db, Reader::of(&caller)?, storage.platform.clock.now()).await? {
+    if let Some(workspace) = caller.membership()?.workspace_id {
         seen = seen.add(Column::WorkspaceId.eq(workspace));
     }
     // Indexes: storage_shares(organization_id, owner_user_id, …), storage_shares(workspace_id).
     let query = tenant.find::<Entity>().filter(seen);
+    let db = storage.platform.db.read();
     let total = query.clone().count(db).await?;
     let rows = query.order_by_desc(Column::Id).offset(page.offset()).limit(page.limit()).all(db).await?;
     let items = rows.into_iter().map(FolderShare::from).collect();

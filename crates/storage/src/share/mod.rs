@@ -11,7 +11,6 @@ pub mod remove;
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{FolderShareId, OrganizationId, Result, UserId, WorkspaceId};
 use rivergen_platform::db::{TenantOwned, TenantScope};
-use rivergen_tenancy::workspace;
 use sea_orm::{
     QuerySelect, QueryTrait,
     entity::prelude::*,
@@ -68,26 +67,9 @@ impl From<Model> for FolderShare {
     }
 }
 
-/// The workspace in which the reader stands, where they still may: the session of whoever was removed from it goes on
-/// standing there, and so do the links that they made.
-pub(crate) async fn standing_in(
-    db: &impl ConnectionTrait,
-    reader: Reader<'_>,
-    now: DateTime<Utc>,
-) -> Result<Option<WorkspaceId>> {
-    let Some(at) = reader.membership.workspace_id else { return Ok(None) };
-    let found = workspace::reachable(reader.user_id, now).filter(workspace::Column::Id.eq(at)).one(db).await?;
-    Ok(found.map(|row| row.id))
-}
-
 /// Whether the file lies in a folder that is shared with the workspace in which the reader stands.
-pub(crate) async fn covers(
-    db: &impl ConnectionTrait,
-    reader: Reader<'_>,
-    file: &file::Model,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let Some(workspace) = standing_in(db, reader, now).await? else { return Ok(false) };
+pub(crate) async fn covers(db: &impl ConnectionTrait, reader: Reader<'_>, file: &file::Model) -> Result<bool> {
+    let Some(workspace) = reader.membership.workspace_id else { return Ok(false) };
     // Index: storage_shares(organization_id, owner_user_id, workspace_id, prefix), unique. A person shares a few folders.
     let of_owner = reader
         .tenant

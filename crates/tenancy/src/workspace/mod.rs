@@ -213,7 +213,7 @@ impl Tenancy {
 
 /// The workspaces that a person may stand in: of each of their organizations the default one, those that are public, and
 /// those in which they hold a role.
-pub fn reachable(user_id: UserId, now: DateTime<Utc>) -> Select<Entity> {
+pub(crate) fn reachable(user_id: UserId, now: DateTime<Utc>) -> Select<Entity> {
     let organization = member::Entity::belongs_to(organization::Entity)
         .from(member::Column::OrganizationId)
         .to(organization::Column::Id);

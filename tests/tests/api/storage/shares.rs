@@ -133,7 +133,7 @@ async fn who_is_removed_from_the_workspace_reads_nothing_of_it(server: &Server) 
 
     let member = format!("/api/v1/organizations/{}/workspaces/{lab}/members/{}", acme.id, acme.viewer.id);
     acme.owner.client.delete(&member).await.ok();
-    // Their session stands there still, and a Viewer of the organization reads what is shared.
+    // Their session stood there; now it stands in the default workspace.
     inside.get(&object(&name)).await.error(403, "FORBIDDEN");
     inside.get(&format!("{}/presigned-url", object(&name))).await.error(403, "FORBIDDEN");
     let listed = inside.get("/api/v1/storage/files?scope=shared").await.ok();
