@@ -68,6 +68,7 @@ pub struct Storage {
     pub(crate) sight: Arc<dyn Sight>,
     inner: Arc<dyn ObjectStore>,
     stores: Kept<OrganizationId, SealedStore>,
+    turns: tus::Turns,
 }
 
 impl Storage {
@@ -82,7 +83,7 @@ impl Storage {
         let an_hour = std::time::Duration::from_secs(3600);
         // Keyed by organization: what one has sealed, another's store cannot open.
         let stores = Kept::new(platform.db.bus(), 10_000, an_hour, |_, _| Vec::new());
-        Self { platform, settings: Arc::new(settings), standings, sight, inner, stores }
+        Self { platform, settings: Arc::new(settings), standings, sight, inner, stores, turns: tus::Turns::default() }
     }
 
     /// The organization's files, in plaintext.

@@ -19,7 +19,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Quer
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::{Column, Entity, Model, PATIENCE, State as UploadState, UPLOAD_OFFSET, piece};
+use super::{Column, Entity, Model, PATIENCE, State as UploadState, UPLOAD_OFFSET, piece, turn::Turn};
 use crate::Storage;
 
 /// What is held in memory, sealed, and written at once.
@@ -73,12 +73,19 @@ pub(super) async fn receive(
     if offset != upload.offset_bytes {
         return Err(elsewhere());
     }
+    let turn = storage.turns.take(upload.id).await;
+    // What came of a request before this one counts.
+    let upload = storage.upload_now(&upload).await?;
+    if offset != upload.offset_bytes || upload.state != UploadState::Receiving {
+        return Err(elsewhere());
+    }
     let checksum = headers.get(UPLOAD_CHECKSUM).map(|value| Checksum::parse(value.as_bytes())).transpose()?;
     let actor = origin.actor(upload.uploaded_by_user_id);
-    let mut receiver = Receiver { storage: storage.clone(), upload, end: offset, checksum, unproved: Vec::new() };
+    let unproved = Vec::new();
+    let mut receiver = Receiver { storage: storage.clone(), upload, turn, end: offset, checksum, unproved };
     let receiving = async move {
         receiver.take(body.into_data_stream()).await?;
-        let Receiver { storage, upload, .. } = receiver;
+        let Receiver { storage, upload, turn: _turn, .. } = receiver;
         match upload.is_complete() {
             true => storage.complete(upload, actor).await,
             false => Ok(upload),
@@ -90,6 +97,7 @@ pub(super) async fn receive(
 struct Receiver {
     storage: Storage,
     upload: Model,
+    turn: Turn,
     /// Where the pieces that are written end.
     end: i64,
     checksum: Option<Checksum>,
@@ -119,7 +127,12 @@ impl Receiver {
 
     async fn take_pieces(&mut self, body: &mut BodyDataStream, buffer: &mut BytesMut) -> Result<()> {
         loop {
-            let chunk = body.try_next().await.map_err(|error| {
+            let chunk = tokio::select! {
+                biased;
+                () = self.turn.over() => return Err(elsewhere()),
+                chunk = body.try_next() => chunk,
+            };
+            let chunk = chunk.map_err(|error| {
                 Error::new(ErrorCode::InvalidRequest).with_message("The body was cut off.").with_source(error)
             })?;
             let Some(mut chunk) = chunk else { return Ok(()) };

@@ -63,7 +63,7 @@ impl Storage {
         self.upload_now(&upload).await
     }
 
-    async fn upload_now(&self, upload: &Model) -> Result<Model> {
+    pub(super) async fn upload_now(&self, upload: &Model) -> Result<Model> {
         let now = Entity::find_by_id(upload.id).one(self.platform.db.read()).await?;
         now.ok_or_else(|| Error::internal("an upload was swept while it became a file"))
     }

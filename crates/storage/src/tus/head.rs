@@ -36,7 +36,8 @@ pub async fn head(
     let mut upload = storage.upload_of(&caller, tenant, id).await?;
     if upload.is_complete() {
         // A client that hears so sends nothing more: were its file not made yet, nobody would ask for it.
-        upload = storage.complete(upload, origin.actor(caller.user_id)).await?;
+        let _turn = storage.turns.after(id).await;
+        upload = storage.complete(storage.upload_now(&upload).await?, origin.actor(caller.user_id)).await?;
     }
     let mut headers = upload.headers()?;
     let value = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A piece counts once its object is written and the offset is moved in a transaction, so what HEAD answers survives a
-//! `kill -9`. Two requests that continue one upload at once: the offset moves from where it was seen, so one of them is told
-//! that it is elsewhere by now. What is received goes on when the client is cut off: what had come by then counts.
+//! `kill -9`. Of two requests that continue one upload at once the newer goes on, and the other is told that the upload is
+//! elsewhere by now; on two nodes it is the one that first moves the offset from where it was seen. What is received goes on when the client is cut off: what had come by then counts.
 //!
 //! Bodies and answers are those of the protocol, not of the rest of this API; errors have the usual body.
 
@@ -19,6 +19,9 @@ mod assemble;
 pub mod create;
 pub mod head;
 pub mod terminate;
+mod turn;
+
+pub(crate) use turn::Turns;
 
 use axum::{
     extract::{Request, State as AppState},

@@ -21,6 +21,7 @@ on_both_databases! {
     an_upload_that_is_all_there_outlives_a_store_that_fails;
     an_upload_is_its_own_persons_alone;
     a_cut_piece_counts_as_far_as_it_came;
+    of_two_requests_the_newer_goes_on;
     another_version_is_refused;
     a_picture_is_one;
     tuspy_goes_on_after_a_cut;
@@ -336,22 +337,27 @@ async fn an_upload_is_its_own_persons_alone(server: &Server) {
     assert_eq!(ask(&server.anonymous(), &at).await.status, StatusCode::UNAUTHORIZED);
 }
 
-/// The client goes away in the middle of a body.
-async fn a_cut_piece_counts_as_far_as_it_came(server: &Server) {
+/// A request that says that it sends a million bytes, with the first 300,000 of them.
+fn begun_to_send(server: &Server, client: &Client, at: &str, header: &str) -> std::net::TcpStream {
     use std::io::Write;
-    let acme = server.organization("Acme").await;
-    let client = &acme.developer.client;
-    let at = place(server, &begin(client, 1_000_000, "a.txt").await);
     let address = server.url().strip_prefix("http://").unwrap();
     let mut connection = std::net::TcpStream::connect(address).unwrap();
     let head = format!(
         "PATCH {at} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\n\
-         content-type: application/offset+octet-stream\r\ncontent-length: 1000000\r\n\r\n",
+         content-type: application/offset+octet-stream\r\ncontent-length: 1000000\r\n{header}\r\n",
         client.token()
     );
     connection.write_all(head.as_bytes()).unwrap();
     connection.write_all(&vec![b'x'; 300_000]).unwrap();
-    drop(connection);
+    connection
+}
+
+/// The client goes away in the middle of a body.
+async fn a_cut_piece_counts_as_far_as_it_came(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let client = &acme.developer.client;
+    let at = place(server, &begin(client, 1_000_000, "a.txt").await);
+    drop(begun_to_send(server, client, &at, ""));
     let offset = rivergen_tests::eventually("what came to count", async || {
         let offset = ask(client, &at).await.number("upload-offset");
         (offset == 300_000).then_some(300_000)
@@ -359,6 +365,28 @@ async fn a_cut_piece_counts_as_far_as_it_came(server: &Server) {
     .await;
     assert_eq!(send(client, &at, offset, vec![b'x'; 700_000], &[]).await.status, StatusCode::NO_CONTENT);
     assert_eq!(client.get("/api/v1/storage/usage").await.ok()["used_bytes"], 1_000_000);
+}
+
+/// The connection of the older one stays open, and nothing more comes of it.
+async fn of_two_requests_the_newer_goes_on(server: &Server) {
+    use std::io::Read;
+    let acme = server.organization("Acme").await;
+    let client = &acme.developer.client;
+    let at = place(server, &begin(client, 1_000_000, "a.txt").await);
+    let proved = format!("upload-checksum: {}\r\n", sha1(&vec![b'x'; 1_000_000]));
+    let mut older = begun_to_send(server, client, &at, &proved);
+    let whole = vec![b'x'; 1_000_000];
+    assert_eq!(send(client, &at, 0, whole, &[]).await.status, StatusCode::NO_CONTENT);
+    // The server lets go of it: with an answer, if all that was sent had been read.
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut answer = Vec::new();
+        let _ = older.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    let answer = ended.await.unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 409"), "{answer}");
+    assert_eq!(pieces(server), 0);
+    assert_eq!(only_file(client).await.len(), 1_000_000);
 }
 
 async fn another_version_is_refused(server: &Server) {
