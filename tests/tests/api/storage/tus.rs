@@ -373,7 +373,8 @@ async fn of_two_requests_the_newer_goes_on(server: &Server) {
     let acme = server.organization("Acme").await;
     let client = &acme.developer.client;
     let at = place(server, &begin(client, 1_000_000, "a.txt").await);
-    let proved = format!("upload-checksum: {}\r\n", sha1(&vec![b'x'; 1_000_000]));
+    let digest = Sha1::digest(vec![b'x'; 1_000_000]);
+    let proved = format!("upload-checksum: sha1 {}\r\n", STANDARD.encode(digest));
     let mut older = begun_to_send(server, client, &at, &proved);
     let whole = vec![b'x'; 1_000_000];
     assert_eq!(send(client, &at, 0, whole, &[]).await.status, StatusCode::NO_CONTENT);
