@@ -2,6 +2,8 @@
 //! Connect Back-Channel Logout 1.0). What it opened here ends at once. A token is taken once: its `jti` is remembered for as long
 //! as it would be good.
 
+use std::time::Duration;
+
 use axum::{
     extract::{Form, State, rejection::FormRejection},
     http::{HeaderValue, StatusCode, header},
@@ -14,6 +16,7 @@ use rivergen_kernel::{Error, ErrorCode, Result, SsoProviderId};
 use rivergen_platform::{
     errors,
     http::{Path, RequestOrigin},
+    limits::Rule,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -22,7 +25,7 @@ use utoipa::ToSchema;
 use crate::{
     Federation,
     provider::{self, Kind},
-    sign_in::{FINISH_BY_IP, seen, sessions},
+    sign_in::{seen, sessions},
 };
 
 /// The event that a logout token tells of.
@@ -67,6 +70,10 @@ impl LogoutClaims {
     }
 }
 
+/// Logouts of one provider's people that one address tells of: as many as a company has at the end of its day. A provider in
+/// the cloud tells of those of many companies from the same few addresses, so each is counted by itself.
+const LOGOUT_BY_IP: Rule = Rule::new("sso_logout_by_ip", 3000, Duration::from_secs(600));
+
 errors! { pub LogoutErrors: BadRequest, ProviderNotFound, RateLimited, IdpUnavailable; }
 
 /// Handle a back-channel logout from the OpenID provider
@@ -81,7 +88,7 @@ pub async fn backchannel_logout(
     form: Result<Form<BackchannelLogoutForm>, FormRejection>,
 ) -> Result<Response> {
     let platform = federation.platform();
-    platform.limits.check(&FINISH_BY_IP, &origin.limit_key())?;
+    platform.limits.check(&LOGOUT_BY_IP, &format!("{id} {}", origin.limit_key()))?;
     let provider = provider::active(platform.db.read(), id).await?.filter(|provider| provider.kind == Kind::Oidc);
     let provider = provider.ok_or(ErrorCode::ProviderNotFound)?;
     let Form(form) = form.map_err(|rejection| Error::new(ErrorCode::BadRequest).with_source(rejection))?;
