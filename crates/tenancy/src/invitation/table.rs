@@ -3,7 +3,8 @@
 use csv::{ReaderBuilder, Trim};
 
 /// The rows, each with the cells of the columns in the order of `columns`, trimmed; `None` is a cell that is empty or whose
-/// column is not in the file. The first of the columns has to be. Of a longer file no more than `most` rows are read. The
+/// column is not in the file. The first of the columns has to be. "First Name" is `first_name`, and the cells of a spreadsheet
+/// in German are parted by semicolons. Of a longer file no more than `most` rows are read. The
 /// error says what is wrong with the file.
 pub(crate) fn read<const N: usize>(
     bytes: &[u8],
@@ -11,12 +12,15 @@ pub(crate) fn read<const N: usize>(
     most: usize,
 ) -> Result<Vec<[Option<String>; N]>, String> {
     let wrong = |error: csv::Error| format!("{error}.");
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
+    let mut reader = ReaderBuilder::new().trim(Trim::All).delimiter(delimiter).from_reader(bytes);
     let headers = reader.headers().map_err(wrong)?.clone();
-    if let Some(other) = headers.iter().find(|header| !columns.contains(header)) {
+    let called = |header: &str| header.to_lowercase().replace([' ', '-'], "_");
+    if let Some(other) = headers.iter().find(|header| !columns.contains(&called(header).as_str())) {
         return Err(format!("There is no column {other:?}; the columns are {}.", columns.join(", ")));
     }
-    let places = columns.map(|column| headers.iter().position(|header| header == column));
+    let places = columns.map(|column| headers.iter().position(|header| called(header) == column));
     if let (Some(None), Some(first)) = (places.first(), columns.first()) {
         return Err(format!("There is no column {first}."));
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     each_row_is_an_invitation_and_each_fault_is_told;
+    a_spreadsheet_is_read_as_it_is_saved;
     an_address_that_no_mail_reaches_stops_no_other;
     a_dry_run_changes_nothing;
     a_dry_run_finds_what_the_import_finds;
@@ -74,6 +75,15 @@ async fn each_row_is_an_invitation_and_each_fault_is_told(server: &Server) {
     assert_eq!(server.audited("user.import", "success").await, 1);
     // The file itself is not kept.
     assert_eq!(server.count("SELECT count(*) FROM user_imports WHERE content <> ''").await, 0);
+}
+
+async fn a_spreadsheet_is_read_as_it_is_saved(server: &Server) {
+    let acme = server.organization("Acme").await;
+    let german = "\u{feff}E-Mail;Display Name\r\nada@new.example;\"Ada, Countess\"\r\n";
+    acme.admin.client.post(PATH, body(&acme, german)).await.error(400, "INVALID_IMPORT_FILE");
+    let german = german.replace("E-Mail", "Email");
+    let end = finished(&acme, &acme.admin.client.post(PATH, body(&acme, &german)).await.ok()).await;
+    assert_eq!((end["created"].as_i64(), end["failed"].as_i64()), (Some(1), Some(0)), "{end}");
 }
 
 async fn an_address_that_no_mail_reaches_stops_no_other(server: &Server) {
