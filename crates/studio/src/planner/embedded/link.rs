@@ -446,7 +446,10 @@ impl Linker<'_> {
             if !tokens.iter().all(speaks) {
                 return None;
             }
-            let noun = self.noun(tokens);
+            let mut noun = self.noun(tokens);
+            if noun.is_empty() {
+                noun = self.date_called(tokens).unwrap_or_default();
+            }
             // "how many regions are affected": a verb is not the column that counts them (`number_affected`).
             let faint = noun.table.is_none() && noun.values.is_empty() && noun.column_score < 0.7;
             let is_verb =
@@ -460,6 +463,18 @@ impl Linker<'_> {
                 && !noun.columns.iter().any(is_called);
             (!noun.is_empty() && !is_verb && !of_things).then_some((length, noun))
         })
+    }
+
+    /// "launch date" for the column `launch`, which is one.
+    fn date_called(&self, tokens: &[Token]) -> Option<Noun> {
+        let (last, name) = tokens.split_last()?;
+        if name.is_empty() || !matches!(last.singular.as_str(), "date" | "day") {
+            return None;
+        }
+        let noun = self.noun(name);
+        let is_date = |column: &ColumnId| self.schema.is_temporal(*column);
+        let fits = noun.column_score >= 0.9 && noun.table.is_none() && noun.values.is_empty();
+        (fits && noun.columns.iter().all(is_date)).then_some(noun)
     }
 
     /// "cities that have hosted competitions": a verb that ties things together, though a column is called `hosts`.

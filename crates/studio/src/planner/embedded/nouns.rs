@@ -80,6 +80,9 @@ impl Composer<'_> {
             // "how many orders and customers"
             self.pending.push(Pending { aggregate: Aggregate::Count, text: "number of".to_owned() });
         }
+        if self.negated.is_some() && self.is_verb_before_a_value(table, here) {
+            return;
+        }
         if let Some(not) = self.negated.take() {
             let text = self.text(not, here + 1);
             self.intent.absent.push(Subject { text, ..subject });
@@ -116,6 +119,21 @@ impl Composer<'_> {
         }
         self.distinct = false;
         self.operand = Some(Operand::Measure(self.intent.measures.len() - 1));
+    }
+
+    /// "not *living in* the city HKG", where a table is called `lives_in`, and the city is of who lives there: the value is
+    /// not theirs.
+    fn is_verb_before_a_value(&self, table: TableId, here: usize) -> bool {
+        let verb = self.links[here].text.to_lowercase();
+        let next = self.skip_noise(here + 1);
+        let value = next + usize::from(self.noun(next).is_some_and(|noun| noun.values.is_empty()));
+        let is_elsewhere = |noun: &Noun| {
+            let own = self.intent.subjects.first().map(|subject| subject.table);
+            let mut columns = noun.values.iter().map(|(column, _)| column.table);
+            !noun.values.is_empty() && columns.all(|of| of != table && Some(of) == own)
+        };
+        verb.split(' ').next().is_some_and(words::is_relation)
+            && self.noun(value).is_some_and(|noun| noun.table.is_none() && is_elsewhere(noun))
     }
 
     /// The columns are numbers that can be boiled down; years and codes are told as they are.
@@ -470,7 +488,10 @@ impl Composer<'_> {
                 mention.columns.iter().copied().filter(|column| self.schema.is_temporal(*column)).collect();
             // "how many followers does each user have" is what the column says.
             let in_groups = self.groups_follow(here);
-            let is_plural = in_groups && self.noun(here).is_some_and(|noun| noun.plural);
+            // Of a text that holds numbers ("section") it is how many of them there are.
+            let is_amount = |column: &ColumnId| self.schema.column(*column).data_type != ColumnType::Text;
+            let is_plural =
+                in_groups && numbers.iter().all(is_amount) && self.noun(here).is_some_and(|noun| noun.plural);
             let says_total = pending.text.to_lowercase().contains("total");
             let (aggregate, of) = match pending.aggregate {
                 // "the average number of bedrooms": a number that each has, unless it is added up for others.

@@ -55,7 +55,10 @@ impl Composer<'_> {
             .noun(next)
             .is_some_and(|noun| noun.table.is_none() && noun.columns.is_empty() && !noun.values.is_empty());
         // "directed by Ann", "used by the most documents", "owned by students": the one who did it, and no groups.
-        let done = here.checked_sub(1).is_some_and(|verb| words::is_relation(&self.links[verb].text.to_lowercase()));
+        let done = here.checked_sub(1).is_some_and(|verb| {
+            let verb = self.links[verb].text.to_lowercase();
+            verb == "used" || words::is_relation(&verb)
+        });
         let article = (self.at..next).any(|at| matches!(self.text(at, at + 1).to_lowercase().as_str(), "a" | "the"));
         let told = self.links.get(next + 1).is_some_and(|link| {
             matches!(
@@ -294,6 +297,8 @@ impl Composer<'_> {
         let counted = self.skip_noise(start + 1);
         if self.cue(start) == Some(Cue::Count) && self.noun(counted).is_some_and(|noun| self.is_number(noun)) {
             start = counted;
+        } else if self.is_of_a_number(start) {
+            start = self.skip_noise(start + 1);
         }
         self.at = start;
         // "statuses by frequency", "in ascending order of count"

@@ -256,7 +256,11 @@ impl Composer<'_> {
         let thing = thing.or(self.last_table.filter(|_| counts));
         // "regions with 5 orders"
         let is_column = !self.intent.columns.is_empty();
-        let has = self.is_had(number) && (thing.is_some() || is_column);
+        // "with a price below 160 and two beds"
+        let goes_on = number.checked_sub(1).is_some_and(|before| self.cue(before) == Some(Cue::And))
+            && !self.intent.filters.is_empty()
+            && (1..number).any(|at| self.is_had(at));
+        let has = (self.is_had(number) || goes_on) && (thing.is_some() || is_column);
         let Some(noun) = self.noun(next).filter(|_| has) else { return false };
         let is_thing = noun.table.is_some_and(|(table, score)| thing != Some(table) && score > noun.column_score);
         is_thing || (self.is_number(noun) && !self.intent.subjects.is_empty())

@@ -359,6 +359,7 @@ impl<'a> Schema<'a> {
     /// The column that a person would use to tell rows apart: a name or a title.
     pub(super) fn label_of(&self, table: TableId) -> Option<ColumnId> {
         let own = singulars(&self.table(table).name);
+        let is_initial = |word: &str| own.last().is_some_and(|own| own.chars().take(1).eq(word.chars()));
         let rank = |column: &ColumnId| {
             let words = singulars(&self.column(*column).name);
             let is_text = self.column(*column).data_type == ColumnType::Text;
@@ -368,6 +369,10 @@ impl<'a> Schema<'a> {
                 "name" if thing.is_empty() || own.ends_with(thing) => Some(0),
                 "name" if matches!((thing, own.last()), ([one], Some(own)) if words::are_synonyms(one, own)) => Some(1),
                 "name" if thing == ["full"] || thing == ["display"] => Some(1),
+                // `nation.n_name`, `bank.bname`; `faculty.fname` is the first of two.
+                "name" if matches!(thing, [one] if is_initial(one)) => Some(1),
+                "fname" | "lname" => None,
+                last if thing.is_empty() && last.strip_suffix("name").is_some_and(is_initial) => Some(1),
                 // `airlines.airline`
                 _ if words == own => Some(2),
                 "title" if thing.is_empty() => Some(2),
