@@ -13,8 +13,6 @@ use super::words;
 pub(super) struct Link {
     /// As it was asked.
     pub(super) text: String,
-    /// Which tokens it takes, from and up to.
-    pub(super) tokens: (usize, usize),
     pub(super) meaning: Meaning,
 }
 
@@ -85,20 +83,18 @@ impl Linker<'_> {
         let mut at = 0;
         while at < self.tokens.len() {
             if let Some([first, last]) = self.full_name(at) {
-                let tokens = (at, at + 2);
                 let text = self.text(at, 2).to_owned();
-                let link = |meaning| Link { text: text.clone(), tokens, meaning };
+                let link = |meaning| Link { text: text.clone(), meaning };
                 links.extend([Meaning::Noun(first), Meaning::Cue(Cue::And), Meaning::Noun(last)].map(link));
                 at += 2;
                 continue;
             }
             if let Some((length, parts)) = self.of_roles(at) {
-                let tokens = (at, at + length);
                 let text = self.text(at, length).to_owned();
                 for (position, part) in parts.into_iter().enumerate() {
-                    let and = Link { text: "and".to_owned(), tokens, meaning: Meaning::Cue(Cue::And) };
+                    let and = Link { text: "and".to_owned(), meaning: Meaning::Cue(Cue::And) };
                     links.extend((position > 0).then_some(and));
-                    links.push(Link { text: text.clone(), tokens, meaning: Meaning::Noun(part) });
+                    links.push(Link { text: text.clone(), meaning: Meaning::Noun(part) });
                 }
                 at += length;
                 continue;
@@ -111,14 +107,13 @@ impl Linker<'_> {
                 && let Some(flag) = self.denied_flag(at)
             {
                 let text = self.text(at, 1).to_owned();
-                let tokens = (at, at + 1);
-                links.push(Link { text: text.clone(), tokens, meaning: Meaning::Cue(Cue::Not) });
-                links.push(Link { text, tokens, meaning: Meaning::Noun(flag) });
+                links.push(Link { text: text.clone(), meaning: Meaning::Cue(Cue::Not) });
+                links.push(Link { text, meaning: Meaning::Noun(flag) });
                 at += 1;
                 continue;
             }
             let text = self.text(at, length).to_owned();
-            links.push(Link { text, tokens: (at, at + length), meaning });
+            links.push(Link { text, meaning });
             at += length;
         }
         links
