@@ -70,6 +70,7 @@ pub(super) async fn receive(
     origin: &RequestOrigin,
     body: Body,
 ) -> Result<Model> {
+    // Whoever is elsewhere ends nobody's request.
     if offset != upload.offset_bytes {
         return Err(elsewhere());
     }

@@ -3,9 +3,11 @@
 use csv::{ReaderBuilder, Trim};
 
 /// The rows, each with the cells of the columns in the order of `columns`, trimmed; `None` is a cell that is empty or whose
-/// column is not in the file. The first of the columns has to be. "First Name" is `first_name`, and the cells of a spreadsheet
-/// in German are parted by semicolons. Of a longer file no more than `most` rows are read. The
+/// column is not in the file. The first of the columns has to be. Of a longer file no more than `most` rows are read. The
 /// error says what is wrong with the file.
+///
+/// A file may be as a spreadsheet saves it: `First Name` is `first_name`, and where the header has semicolons and no comma,
+/// they part the cells.
 pub(crate) fn read<const N: usize>(
     bytes: &[u8],
     columns: [&str; N],

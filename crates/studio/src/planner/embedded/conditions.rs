@@ -3,8 +3,9 @@
 use super::calendar;
 use super::compose::{Composer, DESCRIBED, Operand};
 use super::cue::{Aggregate, Comparison, Cue, Match};
+use super::fit;
 use super::intent::{Filter, Left, Measure, Measured, Mention, Subject, Test};
-use super::link::{self, Link, Meaning, Noun};
+use super::link::{Link, Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::{ColumnType, quote};
@@ -219,7 +220,7 @@ impl Composer<'_> {
         // "whose area is over 3000", where an area is a region first, and `surface_area`.
         let keys_and_numbers = match keys_and_numbers {
             none if none.is_empty() && comparison != Comparison::Equal => {
-                link::numbers_called(self.schema, &mention.text)
+                fit::numbers_called(self.schema, &mention.text)
             }
             some => some,
         };

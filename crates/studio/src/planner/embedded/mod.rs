@@ -17,6 +17,7 @@ mod calls;
 mod compose;
 mod conditions;
 mod cue;
+mod fit;
 mod intent;
 mod link;
 mod notes;

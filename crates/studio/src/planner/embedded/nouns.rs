@@ -3,8 +3,9 @@
 
 use super::compose::{Composer, DESCRIBED, Operand, Pending};
 use super::cue::{Aggregate, Comparison, Cue};
+use super::fit;
 use super::intent::{Filter, Left, Measure, Measured, Mention, RankBy, Subject, Test};
-use super::link::{self, Meaning, Noun};
+use super::link::{Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 use crate::planner::ColumnType;
@@ -459,7 +460,7 @@ impl Composer<'_> {
                 && boils_down
                 && !mention.columns.iter().any(|column| self.schema.is_temporal(*column)) =>
             {
-                link::numbers_called(self.schema, &mention.text)
+                fit::numbers_called(self.schema, &mention.text)
             }
             numbers => numbers,
         };

@@ -2,8 +2,9 @@
 
 use super::compose::Composer;
 use super::cue::{self, Aggregate, Cue, Direction, Quality};
+use super::fit;
 use super::intent::{Dimension, Measure, Measured, Mention, RankBy, Slice, SortBy, Subject};
-use super::link::{self, Meaning};
+use super::link::{Meaning, Noun};
 use super::schema::{ColumnId, TableId};
 use super::words;
 
@@ -352,8 +353,7 @@ impl Composer<'_> {
                 goes_on |= self.cue(next) == Some(Cue::And) || said(next) == "then";
                 next += 1;
             }
-            let is_column =
-                |noun: &link::Noun| noun.table.is_none() && noun.values.is_empty() && !noun.columns.is_empty();
+            let is_column = |noun: &Noun| noun.table.is_none() && noun.values.is_empty() && !noun.columns.is_empty();
             let follows = goes_on && self.noun(next).is_some_and(is_column);
             let Some(mention) = self.mention(next).filter(|_| follows) else { return };
             self.at = next + 1;
@@ -473,7 +473,7 @@ impl Composer<'_> {
                 }
             }
             _ if numeric => self.rank_by_column(direction, here, start),
-            None if !link::numbers_called(self.schema, &self.text(start, start + 1)).is_empty() => {
+            None if !fit::numbers_called(self.schema, &self.text(start, start + 1)).is_empty() => {
                 self.rank_by_column(direction, here, start);
             }
             _ => self.rank_by_what_was_named(direction, here),
@@ -500,7 +500,7 @@ impl Composer<'_> {
     fn rank_by_column(&mut self, direction: Direction, here: usize, at: usize) {
         if let Some(mention) = self.mention(at) {
             let columns = match self.numbers_of(&mention) {
-                none if none.is_empty() => link::numbers_called(self.schema, &mention.text),
+                none if none.is_empty() => fit::numbers_called(self.schema, &mention.text),
                 numbers => numbers,
             };
             self.at = at + 1;

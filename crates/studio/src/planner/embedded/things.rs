@@ -1,7 +1,7 @@
 //! Which thing a question is about that names none: the one of which it says a name, or the one that has all that it asks for.
 
+use super::fit;
 use super::intent::{Dimension, Filter, Left, Measured, Mention, RankBy};
-use super::link;
 use super::schema::{ColumnId, TableId};
 use super::settle::Settler;
 use super::words::singular;
@@ -70,7 +70,7 @@ impl Settler<'_> {
             if mention.columns.iter().any(|column| schema.path_up(column.table, table).is_some()) {
                 continue;
             }
-            let call = call_in(table, &link::calls(schema, &mention.text));
+            let call = call_in(table, &fit::calls(schema, &mention.text));
             if let Some((column, score)) = call.filter(|(column, _)| schema.is_numeric(*column)) {
                 (mention.columns, mention.score) = (vec![column], score);
             }
@@ -108,7 +108,7 @@ impl Settler<'_> {
         }
         // Some are called by half of their names there.
         let called: Vec<Vec<(ColumnId, f64)>> =
-            named.iter().map(|mention| link::calls(self.schema, &mention.text)).collect();
+            named.iter().map(|mention| fit::calls(self.schema, &mention.text)).collect();
         let worth = |table: TableId| -> Option<f64> { called.iter().map(|calls| Some(call_in(table, calls)?.1)).sum() };
         let best = tables.filter(|table| has(*table) > 0).filter_map(|table| Some((worth(table)?, table)));
         let best = best.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
@@ -132,7 +132,7 @@ impl Settler<'_> {
         let schema = self.schema;
         let is_number = |column: ColumnId| schema.is_numeric(column);
         let take = |mention: &mut Mention, of_numbers: bool| {
-            let call = call_in(table, &link::calls(schema, &mention.text)).filter(|_| !has(mention, table));
+            let call = call_in(table, &fit::calls(schema, &mention.text)).filter(|_| !has(mention, table));
             if let Some((column, score)) = call.filter(|(column, _)| !of_numbers || is_number(*column)) {
                 (mention.columns, mention.score) = (vec![column], score);
             }
