@@ -27,6 +27,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(NextSigningKeys),
         Box::new(AuditHolders),
         Box::new(SigningKeysByAlgorithm),
+        Box::new(JobsDueOfKind),
     ]
 }
 
@@ -486,6 +487,29 @@ impl MigrationTrait for SigningKeysByAlgorithm {
             sql.execute_unprepared(&format!("DROP INDEX {name}")).await?;
             sql.execute_unprepared(&format!("CREATE UNIQUE INDEX {name} ON signing_keys {of} WHERE {which}")).await?;
         }
+        Ok(())
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// What is due of one kind is found whatever is due of others.
+struct JobsDueOfKind;
+
+impl MigrationName for JobsDueOfKind {
+    fn name(&self) -> &str {
+        "m0130_platform_jobs_due_of_kind"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for JobsDueOfKind {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = manager.get_connection();
+        sql.execute_unprepared("DROP INDEX jobs_due").await?;
+        sql.execute_unprepared("CREATE INDEX jobs_due ON jobs (kind, due_at, id) WHERE finished_at IS NULL").await?;
         Ok(())
     }
 

@@ -1,15 +1,17 @@
 //! The table of jobs: every statement that touches it.
 //!
 //! `due_at` is the one time that matters of an unfinished job: when it may run first, when it may run
-//! again, or when the lease of whoever runs it ends. So "what can be claimed" is one range of one index.
+//! again, or when the lease of whoever runs it ends. So "what can be claimed of a kind" is one range of one index.
 
 use chrono::{DateTime, Utc};
 use rivergen_kernel::{Error, JobId, Result};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     TryInsertResult, UpdateMany,
-    sea_query::{CommonTableExpression, Expr, LockBehavior, LockType, OnConflict, Query},
+    sea_query::{
+        CommonTableExpression, Expr, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement, UnionType,
+    },
 };
 use serde_json::Value;
 
@@ -150,14 +152,38 @@ fn queued(now: DateTime<Utc>, kind: &str, payload: &Value, options: &JobOptions)
     }
 }
 
-/// What may be claimed now, oldest first. Index jobs_due (due_at, id) WHERE finished_at IS NULL.
-fn due(kinds: &[&'static str], now: DateTime<Utc>) -> Select<job::Entity> {
-    job::Entity::find()
-        .filter(job::Column::FinishedAt.is_null())
-        .filter(job::Column::DueAt.lte(now))
-        .filter(job::Column::Kind.is_in(kinds.iter().copied()))
-        .order_by_asc(job::Column::DueAt)
-        .order_by_asc(job::Column::Id)
+/// The ids of what may be claimed now, oldest first. Of each kind by itself, so that a hundred thousand mails that are due
+/// are not read to learn that nothing else is. Index jobs_due (kind, due_at, id) WHERE finished_at IS NULL.
+///
+/// `held`: on PostgreSQL the rows are locked, those of other nodes are passed over, and those of a kind that are not among
+/// the first of all kinds stay locked until the transaction ends. SQLite has one writer.
+fn due(kinds: &[&'static str], now: DateTime<Utc>, limit: u64, held: bool) -> SelectStatement {
+    let mut each = kinds.iter().map(|kind| {
+        let mut first = job::Entity::find()
+            .select_only()
+            .columns([job::Column::Id, job::Column::DueAt])
+            .filter(job::Column::FinishedAt.is_null())
+            .filter(job::Column::DueAt.lte(now))
+            .filter(job::Column::Kind.eq(*kind))
+            .order_by_asc(job::Column::DueAt)
+            .order_by_asc(job::Column::Id)
+            .limit(limit)
+            .into_query();
+        if held {
+            first.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+        }
+        // In a select of its own: neither database takes an order, a limit or locks of a part of a union.
+        Query::select().columns([job::Column::Id, job::Column::DueAt]).from_subquery(first, "of_kind").to_owned()
+    });
+    let mut all = each.next().unwrap_or_default();
+    all.unions(each.map(|of_kind| (UnionType::All, of_kind)));
+    Query::select()
+        .column(job::Column::Id)
+        .from_subquery(all, "due")
+        .order_by(job::Column::DueAt, Order::Asc)
+        .order_by(job::Column::Id, Order::Asc)
+        .limit(limit)
+        .to_owned()
 }
 
 /// A job that this node holds, and what its handler is given.
@@ -179,9 +205,7 @@ pub(super) async fn claim(inner: &Inner, kinds: &[&'static str], limit: u64) -> 
         return Ok(Vec::new());
     }
     let now = inner.clock.now();
-    let any: Option<JobId> =
-        due(kinds, now).select_only().column(job::Column::Id).limit(1).into_tuple().one(inner.db.read()).await?;
-    if any.is_none() {
+    if inner.db.read().query_one(&due(kinds, now, 1, false)).await?.is_none() {
         return Ok(Vec::new());
     }
 
@@ -222,15 +246,12 @@ struct Round {
 
 impl Round {
     fn claim(&self, kinds: &[&'static str], limit: u64) -> UpdateMany<job::Entity> {
-        // SKIP LOCKED on PostgreSQL: nodes do not wait for each other's claims. SQLite has one writer.
-        let due = due(kinds, self.now)
-            .select_only()
-            .column(job::Column::Id)
-            .limit(limit)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         // By name, because PostgreSQL may ask a subquery of the condition several times, and would lock others each time.
-        let due =
-            CommonTableExpression::new().table_name("due").column(job::Column::Id).query(due.into_query()).to_owned();
+        let due = CommonTableExpression::new()
+            .table_name("due")
+            .column(job::Column::Id)
+            .query(due(kinds, self.now, limit, true))
+            .to_owned();
         let chosen = Query::select().column(job::Column::Id).from("due").to_owned();
         let has_attempts =
             || sea_orm::ExprTrait::lt(Expr::col(job::Column::Attempts), Expr::col(job::Column::MaxAttempts));
@@ -439,11 +460,13 @@ mod tests {
         plan.iter().map(|row| row.try_get("", "detail").unwrap()).collect()
     }
 
-    const DUE: &str = "SEARCH jobs USING INDEX jobs_due (due_at<?)";
+    const DUE: &str = "SEARCH jobs USING INDEX jobs_due (kind=? AND due_at<?)";
 
     #[tokio::test]
-    async fn looking_for_jobs_reads_one_range_of_one_index() {
-        assert_eq!(plan(due(&["a", "b"], Utc::now()).limit(1).build(DbBackend::Sqlite)).await, [DUE]);
+    async fn looking_for_jobs_reads_one_range_of_one_index_for_each_kind() {
+        let query = due(&["a", "b"], Utc::now(), 1, false);
+        let plan = plan(DbBackend::Sqlite.build(&query)).await;
+        assert_eq!(plan.iter().filter(|step| step.contains(" jobs")).collect::<Vec<_>>(), [DUE, DUE], "{plan:?}");
     }
 
     fn round() -> Round {
@@ -463,6 +486,6 @@ mod tests {
     fn a_claim_of_postgresql_waits_for_no_other_and_is_chosen_once() {
         let sql = round().claim(&["a"], 4).build(DbBackend::Postgres).sql;
         assert!(sql.starts_with("WITH \"due\" (\"id\") AS (SELECT"), "{sql}");
-        assert!(sql.contains("FOR UPDATE SKIP LOCKED) UPDATE \"jobs\""), "{sql}");
+        assert!(sql.contains("FOR UPDATE SKIP LOCKED) AS \"of_kind\""), "{sql}");
     }
 }

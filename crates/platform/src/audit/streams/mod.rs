@@ -107,6 +107,10 @@ impl Streams {
         db: Database,
         clock: Clock,
     ) -> Result<Self, StreamError> {
+        if config.streams.is_empty() {
+            // Clients of its own would read all the certificates that the machine trusts, at each start and for nobody.
+            return Ok(Self(Arc::new(Inner { db, clock, streams: Vec::new() })));
+        }
         let policy = AddressPolicy { allow_private: true, ..outbound.policy.clone() };
         let outbound = Outbound::new(&OutboundConfig { policy, ..outbound.clone() })?;
         let own = public_url.parse::<Url>().ok();
