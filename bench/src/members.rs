@@ -30,7 +30,7 @@ const MANY: i64 = 100_000;
 const WORKSPACES: i64 = 1_000;
 const ROLES: i64 = 500;
 
-const REQUESTS: i64 = 200;
+const REQUESTS: i64 = 400;
 /// Longer than an answer takes, so that none waits for another.
 const EVERY: Duration = Duration::from_millis(20);
 /// Answers that are not counted, while caches and plans warm up.
