@@ -1,9 +1,9 @@
 //! Rows, and when two answers are the same.
 //!
-//! Columns may stand in another order and have other names; rows may stand in another order unless the gold SQL says one.
-//! Numbers are equal up to their sixth digit.
+//! Columns may stand in another order and have other names; rows may stand in another order unless the gold SQL says one,
+//! and those that share a place in it may stand there in any. Numbers are equal up to their sixth digit.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use super::Verdict;
 
@@ -14,9 +14,20 @@ const MOST_COLUMNS: usize = 8;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Answer {
     pub columns: Vec<Vec<String>>,
+    /// How many it answers. Columns may be longer: what a limit cut off shares a place with the last row.
     pub rows: usize,
-    /// The order of the rows is part of it.
-    pub ordered: bool,
+    pub order: Order,
+}
+
+/// What the order of a gold answer's rows says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Order {
+    #[default]
+    None,
+    /// Each row has its place.
+    Strict,
+    /// The place of each row, in rising order; some share one.
+    Shared(Vec<usize>),
 }
 
 pub(super) const NULL: &str = "\u{0}";
@@ -41,10 +52,14 @@ impl Answer {
         if self.rows != gold.rows || self.columns.len() < gold.columns.len() || gold.columns.len() > MOST_COLUMNS {
             return Verdict::Wrong;
         }
+        let may_be = |own: usize, column: &Vec<String>| {
+            // Of a column that is longer than the answer, any of the last rows may be missing.
+            column.len() > gold.rows || same_values(&self.columns[own], column)
+        };
         let candidates: Vec<Vec<usize>> = gold
             .columns
             .iter()
-            .map(|column| (0..self.columns.len()).filter(|own| same_values(&self.columns[*own], column)).collect())
+            .map(|column| (0..self.columns.len()).filter(|own| may_be(*own, column)).collect())
             .collect();
         match self.assign(gold, &candidates, &mut Vec::new()) {
             true if self.columns.len() == gold.columns.len() => Verdict::Right,
@@ -73,15 +88,24 @@ impl Answer {
         let own =
             |row: usize| -> Vec<&str> { chosen.iter().map(|column| self.columns[*column][row].as_str()).collect() };
         let other = |row: usize| -> Vec<&str> { gold.columns.iter().map(|column| column[row].as_str()).collect() };
-        if gold.ordered {
-            return (0..self.rows).all(|row| own(row) == other(row));
+        // That each of our rows is one of those, which may be more.
+        let are_among = |rows: Range<usize>, those: Range<usize>| {
+            let mut counts: HashMap<Vec<&str>, i64> = HashMap::new();
+            those.for_each(|row| *counts.entry(other(row)).or_default() += 1);
+            rows.for_each(|row| *counts.entry(own(row)).or_default() -= 1);
+            counts.values().all(|count| *count >= 0)
+        };
+        match &gold.order {
+            Order::None => are_among(0..self.rows, 0..gold.rows),
+            Order::Strict => (0..self.rows).all(|row| own(row) == other(row)),
+            Order::Shared(places) => places
+                .chunk_by(PartialEq::eq)
+                .scan(0, |next, place| {
+                    let begin = std::mem::replace(next, *next + place.len());
+                    Some(begin..*next)
+                })
+                .all(|those| are_among(those.start..those.end.min(self.rows), those)),
         }
-        let mut counts: HashMap<Vec<&str>, i64> = HashMap::new();
-        for row in 0..self.rows {
-            *counts.entry(own(row)).or_default() += 1;
-            *counts.entry(other(row)).or_default() -= 1;
-        }
-        counts.values().all(|count| *count == 0)
     }
 }
 
@@ -101,7 +125,7 @@ mod tests {
     fn answer(columns: &[&[&str]]) -> Answer {
         let columns: Vec<Vec<String>> =
             columns.iter().map(|column| column.iter().map(|value| text(value)).collect()).collect();
-        Answer { rows: columns[0].len(), columns, ordered: false }
+        Answer { rows: columns[0].len(), columns, order: Order::None }
     }
 
     #[test]
@@ -115,8 +139,28 @@ mod tests {
 
     #[test]
     fn an_order_that_is_asked_for_matters() {
-        let gold = Answer { ordered: true, ..answer(&[&["1", "2"]]) };
+        let gold = Answer { order: Order::Strict, ..answer(&[&["1", "2"]]) };
         assert_eq!(answer(&[&["2", "1"]]).compare(&gold), Verdict::Wrong);
         assert_eq!(answer(&[&["1", "2"]]).compare(&gold), Verdict::Right);
+    }
+
+    #[test]
+    fn rows_that_share_a_place_may_stand_in_any_order() {
+        let gold = Answer { order: Order::Shared(vec![0, 1, 1]), ..answer(&[&["a", "b", "c"], &["9", "5", "5"]]) };
+        assert_eq!(answer(&[&["a", "c", "b"], &["9", "5", "5"]]).compare(&gold), Verdict::Right);
+        assert_eq!(answer(&[&["b", "a", "c"], &["5", "9", "5"]]).compare(&gold), Verdict::Wrong);
+        assert_eq!(answer(&[&["a", "b", "b"], &["9", "5", "5"]]).compare(&gold), Verdict::Wrong);
+    }
+
+    #[test]
+    fn of_rows_that_share_the_last_place_a_limit_lets_any_through() {
+        let gold = Answer { order: Order::Shared(vec![0, 1, 1]), rows: 2, ..answer(&[&["a", "b", "c"]]) };
+        for right in ["b", "c"] {
+            assert_eq!(answer(&[&["a", right]]).compare(&gold), Verdict::Right);
+        }
+        for wrong in ["a", "d"] {
+            assert_eq!(answer(&[&["a", wrong]]).compare(&gold), Verdict::Wrong);
+        }
+        assert_eq!(answer(&[&["a", "b", "c"]]).compare(&gold), Verdict::Wrong);
     }
 }

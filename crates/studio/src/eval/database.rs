@@ -25,9 +25,10 @@ use serde_json::Value as Json;
 
 use super::{
     EvalError,
-    answer::{Answer, NULL, number, text},
+    answer::{Answer, NULL, Order, number, text},
     dump,
     suite::{Gold, Sketch, WikiTable, name},
+    ties::{self, Keyed},
 };
 use crate::planner::{ColumnContext, ColumnType, Context, Dialect, MOST_VALUES, TableContext};
 
@@ -150,8 +151,13 @@ impl Database {
         if let Gold::Engine(queries) = gold {
             let mut answers = Vec::new();
             for sql in queries {
-                let answer = self.run(sql).await.ok();
-                answers.extend(answer.map(|answer| Answer { ordered: is_ordered(sql), ..answer }));
+                let Ok(answer) = self.run(sql).await else { continue };
+                let keyed = ties::keyed(sql);
+                let whole = match &keyed {
+                    Some(keyed) => self.run(&keyed.sql).await.ok(),
+                    None => None,
+                };
+                answers.push(placed(answer, sql, keyed.zip(whole)));
             }
             return answers;
         }
@@ -163,7 +169,10 @@ impl Database {
             Gold::Sqlite(sql) => {
                 let sqlite = self.sqlite.as_ref().ok_or("there is no SQLite database")?;
                 let sqlite = sqlite.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(Answer { ordered: is_ordered(sql), ..asked_of_sqlite(&sqlite, sql)? })
+                let answer = asked_of_sqlite(&sqlite, sql)?;
+                let keyed = ties::keyed(sql);
+                let whole = keyed.as_ref().and_then(|keyed| asked_of_sqlite(&sqlite, &keyed.sql).ok());
+                Ok(placed(answer, sql, keyed.zip(whole)))
             }
             Gold::Sketch(sketch) => {
                 let table = self.wiki.as_ref().ok_or("there is no table of WikiSQL's")?;
@@ -183,7 +192,7 @@ impl Database {
             json::append_rows(batch, &mut rows).map_err(|error| error.to_string())?;
         }
         let columns = (0..width).map(|column| rows.iter().map(|row| of_json(&row[column])).collect()).collect();
-        Ok(Answer { columns, rows: rows.len(), ordered: false })
+        Ok(Answer { columns, rows: rows.len(), order: Order::None })
     }
 }
 
@@ -212,6 +221,25 @@ fn is_ordered(sql: &str) -> bool {
     let after = lower.rfind("order by").map(|at| &lower[at..]);
     // One within parentheses orders an inner query only.
     after.is_some_and(|rest| rest.matches('(').count() >= rest.matches(')').count())
+}
+
+/// The gold answer with the places of its rows, where the whole of what it was taken from tells them.
+fn placed(answer: Answer, sql: &str, whole: Option<(Keyed, Answer)>) -> Answer {
+    let Some((keyed, mut whole)) = whole.filter(|(_, whole)| whole.rows >= answer.rows && answer.rows > 0) else {
+        return Answer { order: if is_ordered(sql) { Order::Strict } else { Order::None }, ..answer };
+    };
+    let keys = whole.columns.split_off(whole.columns.len() - keyed.added);
+    let keys: Vec<&Vec<String>> = keys.iter().chain(keyed.own.iter().map(|own| &whole.columns[*own])).collect();
+    let mut places = vec![0];
+    for row in 1..whole.rows {
+        let is_tied = keys.iter().all(|key| key[row] == key[row - 1]);
+        if !is_tied && row >= answer.rows {
+            break;
+        }
+        places.push(places[row - 1] + usize::from(!is_tied));
+    }
+    whole.columns.iter_mut().for_each(|column| column.truncate(places.len()));
+    Answer { columns: whole.columns, rows: answer.rows, order: Order::Shared(places) }
 }
 
 fn quoted(name: &str) -> String {
@@ -266,7 +294,7 @@ fn value(read: rusqlite::types::ValueRef<'_>) -> Value {
 
 fn asked_of_sqlite(sqlite: &Connection, sql: &str) -> Result<Answer, Failed> {
     let mut statement = sqlite.prepare(sql)?;
-    let mut answer = Answer { columns: vec![Vec::new(); statement.column_count()], rows: 0, ordered: false };
+    let mut answer = Answer { columns: vec![Vec::new(); statement.column_count()], rows: 0, order: Order::None };
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         for (index, column) in answer.columns.iter_mut().enumerate() {
@@ -311,7 +339,7 @@ fn sketched(table: &WikiTable, sketch: &Sketch) -> Option<Answer> {
     let one = match sketch.agg {
         0 => {
             let column: Vec<String> = values.iter().map(|value| of_json(value)).collect();
-            return Some(Answer { rows: column.len(), columns: vec![column], ordered: false });
+            return Some(Answer { rows: column.len(), columns: vec![column], order: Order::None });
         }
         1 => numbers.iter().copied().reduce(f64::max).map(number),
         2 => numbers.iter().copied().reduce(f64::min).map(number),
@@ -320,7 +348,7 @@ fn sketched(table: &WikiTable, sketch: &Sketch) -> Option<Answer> {
         5 => (!numbers.is_empty()).then(|| number(sum / numbers.len() as f64)),
         _ => return None,
     };
-    Some(Answer { rows: 1, columns: vec![vec![one.unwrap_or_else(|| NULL.to_owned())]], ordered: false })
+    Some(Answer { rows: 1, columns: vec![vec![one.unwrap_or_else(|| NULL.to_owned())]], order: Order::None })
 }
 
 /// The tables as the engine reads them, and as planners are told of them.

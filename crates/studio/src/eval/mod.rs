@@ -16,6 +16,7 @@ mod difficulty;
 mod dump;
 mod report;
 mod suite;
+mod ties;
 
 use std::{
     collections::BTreeMap,

@@ -44,6 +44,7 @@ pub(super) fn compose(schema: &Schema<'_>, links: &[Link]) -> Composed {
         sorts: false,
         both: false,
         lists: false,
+        behind_a_number: false,
         unknown: Vec::new(),
         left_over: Vec::new(),
         ambiguous: None,
@@ -97,6 +98,8 @@ pub(super) struct Composer<'a> {
     pub(super) both: bool,
     /// "List …" in a sentence of its own, after what the question is about: the columns that follow are what to show.
     pub(super) lists: bool,
+    /// The first column that is to be shown stands behind a number that was asked for, and not beside it.
+    behind_a_number: bool,
     unknown: Vec<String>,
     pub(super) left_over: Vec<String>,
     ambiguous: Option<(String, Vec<TableId>)>,
@@ -179,6 +182,9 @@ impl Composer<'_> {
                 let meaning = if began { "when it happened" } else { "how the things belong together" };
                 self.intent.relations.push((text, meaning));
                 self.at += 1;
+                if began {
+                    self.between_years(here);
+                }
             }
             Meaning::Quoted(_) if self.is_within_a_column(here) => {}
             Meaning::Unknown | Meaning::Quoted(_) => {
@@ -229,7 +235,13 @@ impl Composer<'_> {
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
             Cue::Noise => self.intent.tells |= self.skip_noise(0) >= here && self.is_command(here),
-            Cue::Of | Cue::When | Cue::And => {}
+            Cue::Of => {
+                let word = self.text(here, here + 1).to_lowercase();
+                if word.starts_with("across") {
+                    self.is_of_all_rows(&word);
+                }
+            }
+            Cue::When | Cue::And => {}
             Cue::Or => self.either(here),
             // "students who have friends" asks for nobody.
             Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
@@ -333,6 +345,11 @@ impl Composer<'_> {
     /// A column that was named on its own is shown, unless a comparison follows that is about it.
     pub(super) fn show(&mut self, mention: Mention) {
         let first = self.intent.subjects.is_empty() && self.intent.columns.is_empty();
+        if self.intent.columns.is_empty() {
+            let before = (0..self.at.saturating_sub(1)).rev().find(|at| self.cue(*at) != Some(Cue::Noise));
+            let is_beside = before.is_some_and(|at| self.cue(at) == Some(Cue::And));
+            self.behind_a_number = !self.intent.measures.is_empty() && !is_beside && !self.lists;
+        }
         self.intent.columns_first |= first || std::mem::take(&mut self.lists);
         self.intent.columns.push(mention);
         self.operand = Some(Operand::Column);
@@ -497,7 +514,7 @@ impl Composer<'_> {
                 Meaning::Cue(Cue::Of) => break,
                 Meaning::Cue(Cue::By) if of_each() => break,
                 Meaning::Cue(Cue::Noise) if is_for() => break,
-                Meaning::Pause | Meaning::Cue(Cue::And | Cue::Noise | Cue::Distinct) => {}
+                Meaning::Pause | Meaning::Cue(Cue::And | Cue::Noise | Cue::Distinct | Cue::Aggregate(_)) => {}
                 Meaning::Noun(noun) if noun.table.is_none_or(|(_, score)| score < noun.column_score) => {}
                 _ => return None,
             }
@@ -627,6 +644,92 @@ impl Composer<'_> {
         self.intent.rank = Some(Rank { direction, by, extreme, owned, plural, text });
     }
 
+    /// "how many regions are affected": a question that opens with a number is in parts only where it says so ("by", "each").
+    /// "The total enrollment of all schools" is of the things, whatever the table calls them.
+    fn numbers_have_no_parts(&mut self) {
+        let says_parts = !self.intent.dimensions.is_empty() || !self.intent.havings.is_empty();
+        if says_parts || self.intent.rank.is_some() || self.intent.distinct {
+            return;
+        }
+        let tables = self.measured_tables();
+        for mention in std::mem::take(&mut self.intent.columns) {
+            let is_thing = mention.columns.iter().any(|column| {
+                let own = [self.schema.label_of(column.table), self.schema.key_of(column.table)];
+                tables.contains(&column.table) && own.contains(&Some(*column))
+            });
+            match is_thing {
+                true => self.intent.relations.push((mention.text, "the rows themselves")),
+                false => self.left_over.push(mention.text),
+            }
+        }
+    }
+
+    /// "how many tests have the result Fail", where both are the column `test_result`: of its values that is one, and the rows
+    /// that have it are counted.
+    fn rows_with_a_value_are_counted(&mut self) {
+        let filters = &self.intent.filters;
+        for measure in &mut self.intent.measures {
+            let Measured::Column(counted) = &measure.of else { continue };
+            let is_it = |filter: &Filter| match &filter.left {
+                Left::Column(mention) if matches!(&filter.test, Test::Value(_)) && !filter.negated => {
+                    mention.columns == counted.columns
+                }
+                _ => false,
+            };
+            if measure.aggregate == Aggregate::CountDistinct
+                && filters.iter().filter(|filter| is_it(filter)).count() == 1
+            {
+                measure.aggregate = Aggregate::Count;
+                measure.of = Measured::RowsWith(counted.clone());
+            }
+        }
+    }
+
+    /// The tables of which numbers may be.
+    fn measured_tables(&self) -> Vec<TableId> {
+        let of = |measure: &Measure| match &measure.of {
+            Measured::Rows(table) | Measured::Weight(table) => vec![*table],
+            Measured::RowsWith(mention) | Measured::Column(mention) => {
+                mention.columns.iter().map(|column| column.table).collect()
+            }
+            Measured::Metric(_) => Vec::new(),
+        };
+        self.intent.measures.iter().flat_map(of).collect()
+    }
+
+    /// "the average age of male and female students": no student is both, so that it is a number for each. A total is of
+    /// them together, unless it is in parts anyway.
+    fn values_make_parts(&mut self) {
+        let tables = self.measured_tables();
+        let adds_up = |measure: &Measure| {
+            matches!(measure.aggregate, Aggregate::Sum | Aggregate::Count | Aggregate::CountDistinct)
+        };
+        let together = self.intent.dimensions.is_empty() && self.intent.measures.iter().all(adds_up);
+        let otherwise = self.intent.share || self.intent.nested.is_some() || !self.intent.havings.is_empty();
+        if tables.is_empty() || together || otherwise {
+            return;
+        }
+        let of = |filter: &Filter| match &filter.left {
+            Left::Column(mention) if filter.each && !filter.negated && matches!(filter.test, Test::Value(_)) => {
+                let own = mention.columns.iter().filter(|column| tables.contains(&column.table));
+                own.copied().collect::<Vec<ColumnId>>()
+            }
+            _ => Vec::new(),
+        };
+        let columns: Vec<Vec<ColumnId>> = self.intent.filters.iter().map(of).collect();
+        for (at, pair) in columns.windows(2).enumerate() {
+            let shared: Vec<ColumnId> = pair[0].iter().copied().filter(|column| pair[1].contains(column)).collect();
+            let is_known = self.intent.dimensions.iter().any(|dimension| {
+                matches!(dimension, Dimension::Column(mention) if mention.columns.iter().any(|c| shared.contains(c)))
+            });
+            let Left::Column(mention) = &self.intent.filters[at].left else { continue };
+            if !shared.is_empty() && !is_known {
+                let part = Mention { columns: shared, is_value: false, ..mention.clone() };
+                self.intent.dimensions.push(Dimension::Column(part));
+            }
+        }
+    }
+
     /// What still waits for a noun at the end of the question.
     fn finish(&mut self) {
         if let Some(either) = self.either.take() {
@@ -675,6 +778,11 @@ impl Composer<'_> {
         if let Some(not) = self.negated.take() {
             self.leave(not);
         }
+        if self.behind_a_number {
+            self.numbers_have_no_parts();
+        }
+        self.rows_with_a_value_are_counted();
+        self.values_make_parts();
         // "visited both a museum opened before 2009 and one opened after 2011": no one museum is so.
         if self.both && self.intent.filters.len() > 1 {
             self.left_over.push("both".to_owned());

@@ -227,6 +227,8 @@ pub(super) struct Intent {
     pub(super) both: bool,
     /// Verbs that say no more than that two things belong together, or when one was, with which of the two they say.
     pub(super) relations: Vec<(String, &'static str)>,
+    /// Things that are to be called by their names beside the columns that were named: "players and the years played".
+    pub(super) called: Option<TableId>,
     /// A column was named before any table: "the names of customers" and not "customers with their names".
     pub(super) columns_first: bool,
     /// Measures, by position, of which nobody asked for the number: they only rank or choose.

@@ -97,6 +97,11 @@ impl Linker<'_> {
                 at += length;
                 continue;
             }
+            if let Some((length, noun)) = self.superlative_within(at) {
+                links.push(Link { text: self.text(at, length).to_owned(), meaning: Meaning::Noun(noun) });
+                at += length;
+                continue;
+            }
             let (length, meaning) = match self.shared_head(at) {
                 Some(noun) => (1, Meaning::Noun(noun)),
                 None => self.link_at(at, &links),
@@ -198,6 +203,36 @@ impl Linker<'_> {
         })
     }
 
+    /// "the latest logon date", "the date of the latest logon" for `date_of_latest_logon`: the superlative is a part of the
+    /// name, in whatever order its words stand.
+    fn superlative_within(&self, at: usize) -> Option<(usize, Noun)> {
+        let is_small = |word: &str| matches!(word, "of" | "the");
+        let is_superlative = |word: &str| matches!(cue::cue(word), Some(Cue::Superlative(..)));
+        let mut said: Vec<&str> = Vec::new();
+        for (length, token) in self.tokens[at..].iter().enumerate().take(LONGEST_NAME + 2) {
+            match token.kind {
+                Kind::Word if is_small(&token.lower) && !said.is_empty() => continue,
+                Kind::Word => said.push(&token.singular),
+                _ => return None,
+            }
+            if said.len() < 2 || !said.iter().any(|word| is_superlative(word)) {
+                continue;
+            }
+            let is_it = |column: &ColumnId| {
+                let name = words::name_words(&self.schema.column(*column).name);
+                let name: Vec<String> =
+                    name.iter().filter(|word| !is_small(word)).map(|word| words::singular(word)).collect();
+                name.len() == said.len() && said.iter().all(|word| name.iter().any(|own| own == word))
+            };
+            let columns: Vec<ColumnId> = self.schema.all_columns().filter(is_it).collect();
+            if !columns.is_empty() {
+                let plural = token.lower != token.singular || self.tokens[at].lower != self.tokens[at].singular;
+                return Some((length + 1, Noun { columns, column_score: 1.0, plural, ..Noun::default() }));
+            }
+        }
+        None
+    }
+
     fn text(&self, at: usize, length: usize) -> &str {
         let from = self.tokens[at].span.0;
         let to = self.tokens[at + length - 1].span.1;
@@ -268,6 +303,7 @@ impl Linker<'_> {
             (_, None, Some((length, noun))) => (length, Meaning::Noun(noun)),
             (Kind::Number(number), None, None) => (1, Meaning::Number(number.clone())),
             (Kind::Quoted(text), None, None) => (1, Meaning::Quoted(text.clone())),
+            (_, None, None) if self.is_order(at) => (1, Meaning::Cue(Cue::Sort)),
             (_, None, None) if self.is_rare_command(at) => (1, Meaning::Cue(Cue::Noise)),
             (_, None, None) if self.is_origin(at, before) => (1, Meaning::Cue(Cue::Noise)),
             (_, None, None) if self.is_pronoun(at, before) => (1, Meaning::Cue(Cue::Noise)),

@@ -6,7 +6,7 @@ use super::cue::{Aggregate, Comparison, Cue};
 use super::fit;
 use super::intent::{Filter, Left, Measure, Measured, Mention, RankBy, Subject, Test};
 use super::link::{Meaning, Noun};
-use super::schema::{ColumnId, TableId};
+use super::schema::{ColumnId, ROLE, TableId};
 use super::words;
 use crate::planner::ColumnType;
 
@@ -18,7 +18,24 @@ enum Reading {
 }
 
 impl Composer<'_> {
-    fn reading(&self, noun: &Noun) -> Reading {
+    /// "the chip model and screen mode of the phone": phones have columns that are called so, whatever tables are.
+    fn is_of_the_owner(&self, noun: &Noun, here: usize) -> bool {
+        let mut at = here + 1;
+        while matches!(self.cue(at), Some(Cue::And | Cue::Noise)) || matches!(self.meaning(at), Some(Meaning::Pause)) {
+            at += 1;
+            // One more of the list.
+            at += usize::from(self.noun(at).is_some_and(|noun| !noun.columns.is_empty()));
+        }
+        let is_of = matches!(self.cue(at), Some(Cue::Of));
+        let owner = self.noun(self.skip_noise(at)).and_then(|noun| noun.table.filter(|(_, score)| *score >= 1.0));
+        let own = |table: TableId| noun.columns.iter().any(|column| column.table == table);
+        is_of
+            && self.pending.is_empty()
+            && noun.column_score >= 1.0
+            && owner.is_some_and(|(table, _)| own(table) && noun.table.is_some_and(|(named, _)| named != table))
+    }
+
+    fn reading(&self, noun: &Noun, here: usize) -> Reading {
         let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
         let numeric = self.has_numbers(noun);
         let measures = numeric && self.pending.iter().any(|pending| pending.aggregate != Aggregate::Count);
@@ -28,6 +45,7 @@ impl Composer<'_> {
         };
         match noun.table {
             _ if !noun.values.is_empty() && noun.score() <= 0.95 => Reading::Values,
+            _ if self.is_of_the_owner(noun, here) => Reading::Columns,
             Some((table, score)) if score >= 0.6 && !noun.columns.is_empty() && !numeric && rows(table) => {
                 Reading::Table(table, score)
             }
@@ -46,14 +64,36 @@ impl Composer<'_> {
         let here = self.at;
         let Some(noun) = self.noun(here).cloned() else { return };
         self.at += 1;
-        match self.reading(&noun) {
+        match self.reading(&noun, here) {
             Reading::Values => self.values(here, here, None),
+            // "female people", where weddings have a `female_id`: not all of the people are, and what says which is not read.
+            Reading::Table(table, score) if score == ROLE && self.is_named_next(table) => self.leave(here),
             Reading::Table(table, score) => {
                 self.table_taken(here);
                 self.table(table, score, noun.plural, here);
             }
             Reading::Columns => self.column(here),
         }
+    }
+
+    /// The next phrase is the table's own name.
+    fn is_named_next(&self, table: TableId) -> bool {
+        let own = self.noun(self.at).and_then(|noun| noun.table);
+        own.is_some_and(|(next, score)| next == table && score > ROLE)
+    }
+
+    /// "the players and the years played": what the things are called is asked for, beside what follows.
+    fn stands_beside_a_column(&self, table: TableId) -> bool {
+        let small = |at: usize| matches!(self.links[at].text.to_lowercase().as_str(), "the" | "their" | "its" | "all");
+        let mut next = self.at + 1;
+        while next < self.links.len() && small(next) {
+            next += 1;
+        }
+        self.cue(self.at) == Some(Cue::And)
+            && self.noun(next).is_some_and(|noun| {
+                let is_own = noun.columns.iter().any(|column| column.table == table);
+                is_own && noun.table.is_none_or(|(_, score)| score < noun.column_score)
+            })
     }
 
     fn table(&mut self, table: TableId, score: f64, plural: bool, here: usize) {
@@ -98,6 +138,9 @@ impl Composer<'_> {
         let counts = self.pending.iter().any(|pending| pending.aggregate == Aggregate::Count);
         let waits_for_number = how_much || (number_follows && !counts);
         if self.pending.is_empty() || waits_for_number {
+            if self.intent.others() == 0 && self.stands_beside_a_column(table) {
+                self.intent.called = Some(table);
+            }
             self.intent.subjects.push(subject);
             self.number_of_row(table, here);
             return;
@@ -368,9 +411,28 @@ impl Composer<'_> {
             }
             return;
         }
+        if self.is_had_by_the_things(&mention, here) {
+            let text = mention.text.clone();
+            self.intent.filters.push(Filter::new(Left::Column(mention), Test::Missing, true, text));
+            return;
+        }
         self.intent.distinct |= std::mem::take(&mut self.distinct);
         self.both = false;
         self.show(mention);
+    }
+
+    /// "the buildings *that have rooms* with …": the rooms are no more than there.
+    fn is_had_by_the_things(&self, mention: &Mention, here: usize) -> bool {
+        let said =
+            |back: usize| here.checked_sub(back).map(|at| self.links[at].text.to_lowercase()).unwrap_or_default();
+        let of_things = matches!(said(2).as_str(), "that" | "which" | "who");
+        of_things
+            && matches!(said(1).as_str(), "have" | "has" | "had")
+            && !self.intent.columns.is_empty()
+            && self.pending.is_empty()
+            && !matches!(self.cue(self.at), Some(Cue::Compare(_) | Cue::Between | Cue::And | Cue::Or | Cue::Match(_)))
+            && self.noun(self.at).is_none_or(|noun| noun.values.is_empty())
+            && mention.columns.iter().all(|column| !self.is_number_column(*column))
     }
 
     /// People as such, and no column that is called so.

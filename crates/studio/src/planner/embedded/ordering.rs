@@ -23,17 +23,6 @@ impl Composer<'_> {
             return;
         }
         let word = self.text(here, here + 1).to_lowercase();
-        // "the total across all schools" is one number.
-        let is_frequent =
-            matches!(&self.intent.rank, Some(rank) if matches!(rank.by, RankBy::Quality(Quality::Frequency)));
-        if word == "across" && (self.cue(self.at) == Some(Cue::All) || is_frequent) {
-            let of = self.skip_noise(self.at);
-            let is_one = !self.intent.measures.is_empty() || self.intent.rank.is_some();
-            if self.noun(of).is_some_and(|noun| noun.table.is_some()) && is_one {
-                self.at = of + 1;
-                return;
-            }
-        }
         if self.is_of_all_rows(&word) {
             return;
         }
@@ -105,7 +94,7 @@ impl Composer<'_> {
     }
 
     /// "the average age across artists", "the money requested by all founders": one number of the rows that have it.
-    fn is_of_all_rows(&mut self, word: &str) -> bool {
+    pub(super) fn is_of_all_rows(&mut self, word: &str) -> bool {
         let of = self.skip_noise(self.at);
         let Some((table, _)) = self.noun(of).filter(|noun| noun.plural).and_then(|noun| noun.table) else {
             return false;
@@ -115,7 +104,7 @@ impl Composer<'_> {
             _ => false,
         };
         let own = !self.intent.measures.is_empty() && self.intent.measures.iter().all(is_own);
-        let of_all = own && (word == "across" || (word == "by" && self.cue(self.at) == Some(Cue::All)));
+        let of_all = own && (word.starts_with("across") || (word == "by" && self.cue(self.at) == Some(Cue::All)));
         if of_all {
             self.at = of + 1;
             self.last_table = Some(table);

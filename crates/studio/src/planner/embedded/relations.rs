@@ -1,8 +1,10 @@
 //! The part of the reading that concerns verbs: those that only tie things together, and those that tell when a thing began.
 //! Any other verb tells something that is nowhere in the query, so it is not understood.
 
+use super::calendar;
 use super::compose::Composer;
 use super::cue::{Cue, Quality};
+use super::intent::Mention;
 use super::link::Meaning;
 use super::schema::{ColumnId, TableId};
 use super::words;
@@ -76,8 +78,14 @@ impl Composer<'_> {
         };
         let (ones, others) = (tables(before), tables(after));
         if ones.iter().any(|one| others.contains(one)) {
-            // Of one thing it is the value that is told of: "directed by Ann".
-            return self.cue(here + 1) == Some(Cue::By);
+            // Of one thing it is the value that is told of: "directed by Ann", "studying major 50", "produced at the Biale
+            // winery". "Delivered in March" tells more than the month.
+            let next = self.noun(here + 1);
+            let is_told = next.is_some_and(|noun| noun.table.is_none() && !noun.columns.is_empty());
+            let at_one = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| !noun.values.is_empty());
+            return self.cue(here + 1) == Some(Cue::By)
+                || (word.ends_with("ing") && is_told)
+                || (words::is_origin(&word) && at_one);
         }
         // "managed by the department", where things have a manager: that is another way in which they belong.
         let stem = words::root(&word);
@@ -142,7 +150,9 @@ impl Composer<'_> {
         let is_newest = here.checked_sub(1).is_some_and(newest);
         // "the most recently performed treatment"
         let behind = self.noun(here + 1).and_then(|noun| noun.table).filter(|_| is_newest);
-        let Some(table) = behind.map(|(table, _)| table).or(self.last_table) else { return false };
+        // "which campus was opened in 1939", where the campus is a column.
+        let shown = || Some(self.intent.columns.last()?.columns.first()?.table);
+        let Some(table) = behind.map(|(table, _)| table).or(self.last_table).or_else(shown) else { return false };
         let then = self.skip_noise(here + 1);
         let then = if self.cue(then) == Some(Cue::Not) { self.skip_noise(then + 1) } else { then };
         let mut times = self.schema.columns_of(table).filter(|column| self.schema.is_temporal(*column));
@@ -157,6 +167,42 @@ impl Composer<'_> {
         let is_edge = |at: usize| matches!(self.cue(at), Some(Cue::Edge(_)));
         let asks_when = self.cue(0) == Some(Cue::When) && (0..here).any(is_edge);
         let ranks = newest(then) || is_newest || asks_when;
-        words::is_origin(word) && is_one && (ranks || matches!(self.meaning(then), Some(Meaning::Time(_))))
+        let is_then = matches!(self.meaning(then), Some(Meaning::Time(_))) || self.is_year_told(table, then);
+        words::is_origin(word) && is_one && (ranks || is_then)
+    }
+
+    /// "before the year of 2010", "between 1935 and 1939", of things that have a year.
+    fn is_year_told(&self, table: TableId, at: usize) -> bool {
+        let Some(year) = self.schema.year_of(table) else { return false };
+        let of = self.skip_noise(at + 1);
+        let is_named = self.noun(of).is_some_and(|noun| noun.table.is_none() && noun.columns.contains(&year));
+        let is_year = |at: usize| self.number(at).is_some_and(|number| calendar::year(number).is_some());
+        match self.cue(at) {
+            Some(Cue::Compare(_)) => is_named && is_year(self.skip_noise(of + 1)),
+            Some(Cue::Between) => is_year(of),
+            _ => false,
+        }
+    }
+
+    /// The year between two others is that of the things that began then.
+    pub(super) fn between_years(&mut self, here: usize) {
+        let then = self.skip_noise(here + 1);
+        let table = self.last_table.or_else(|| Some(self.intent.columns.last()?.columns.first()?.table));
+        if let Some(year) = table.and_then(|table| self.schema.year_of(table))
+            && self.cue(then) == Some(Cue::Between)
+        {
+            let text = self.text(here, here + 1);
+            let near = Some(year.table);
+            let year = Mention {
+                columns: vec![year],
+                text,
+                near,
+                qualified: true,
+                implied: None,
+                score: 1.0,
+                is_value: false,
+            };
+            self.show(year);
+        }
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Schema<'a> {
 const STEM: usize = 3;
 
 /// What the name is worth by which others refer to a thing.
-const ROLE: f64 = 0.7;
+pub(super) const ROLE: f64 = 0.7;
 
 /// More readings than this are nothing to choose from.
 const MOST_CHOICES: usize = 10;

@@ -82,6 +82,7 @@ impl<'a> Settler<'a> {
         let chosen = said
             .or(ruled)
             .or_else(by_distance)
+            .or_else(|| self.identifying(mention))
             .or_else(|| mention.columns.first().copied())
             .ok_or_else(|| Unclear::words(std::slice::from_ref(&mention.text)))?;
         // "Angola" is the name of a country before it is one in another tongue.
@@ -103,6 +104,21 @@ impl<'a> Settler<'a> {
         self.notes.matched(mention.score);
         self.notes.used(chosen);
         Ok(chosen)
+    }
+
+    /// "all vehicle ids": those of the vehicles, and not of the lessons that refer to them.
+    fn identifying(&self, mention: &Mention) -> Option<ColumnId> {
+        let refer = |key: ColumnId| {
+            let others = mention.columns.iter().filter(|other| **other != key);
+            let edges = &self.schema.edges;
+            others.clone().count() > 0
+                && others.into_iter().all(|other| edges.iter().any(|edge| edge.from == *other && edge.to == key))
+        };
+        mention
+            .columns
+            .iter()
+            .copied()
+            .find(|column| self.schema.key_of(column.table) == Some(*column) && refer(*column))
     }
 
     /// The columns that are as good as the one that the rules chose, or among which they choose none.
@@ -497,9 +513,13 @@ impl<'a> Settler<'a> {
     }
 
     pub(super) fn list_limit(&mut self) -> Option<u64> {
-        let limit = self.ranked_limit();
-        if limit.is_some() || self.intent.all {
-            return limit;
+        self.ranked_limit().or_else(|| self.length_of_a_list())
+    }
+
+    /// Of a list for which no number was given.
+    pub(super) fn length_of_a_list(&mut self) -> Option<u64> {
+        if self.intent.all {
+            return None;
         }
         self.notes.add(format!("the list stops at {MANY} rows; ask for \"all\" to see every one"));
         Some(MANY)

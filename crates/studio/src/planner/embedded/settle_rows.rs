@@ -4,7 +4,7 @@ use chrono::{Datelike, NaiveDateTime, NaiveTime};
 
 use super::Unclear;
 use super::calendar::TimeRange;
-use super::cue::{Comparison, Direction, Quality};
+use super::cue::{Aggregate, Comparison, Direction, Quality};
 use super::intent::{self, Filter, Left, Mention, RankBy, SortBy, Subject};
 use super::schema::{ColumnId, TableId};
 use super::settle::Settler;
@@ -36,12 +36,20 @@ impl Settler<'_> {
         if columns.is_empty() {
             columns = self.told_by_the_question(root);
         }
+        if self.intent.called == Some(root)
+            && let Some(name) = self.schema.label_of(root).or(self.schema.key_of(root))
+            && !columns.contains(&name)
+        {
+            columns.insert(0, name);
+        }
         let root = self.root_of_all(root, &columns);
         let all_inside = columns.iter().all(|column| column.table == root);
         let identifies = |column: &ColumnId| {
             self.schema.key_of(column.table) == Some(*column) || self.schema.label_of(column.table) == Some(*column)
         };
         let has_few_values = |column: &ColumnId| self.schema.column(*column).has_few_values();
+        // "show all majors" asks for no student.
+        let is_alone = self.intent.all && self.intent.columns.len() == 1;
         // Rows in an order of something else are not its values.
         let by_another = match self.intent.sort.clone() {
             Some(SortBy::Column(mention)) => !columns.contains(&self.column(&mention)?),
@@ -52,7 +60,7 @@ impl Settler<'_> {
                 || (self.intent.rank.is_none()
                     && !self.intent.each
                     && !by_another
-                    && (self.intent.which || (subject.is_none() && columns.iter().all(has_few_values)))
+                    && (self.intent.which || (subject.is_none() && (is_alone || columns.iter().all(has_few_values))))
                     && !columns.iter().any(identifies)
                     && !self.intent.columns.iter().all(|mention| mention.qualified)));
         if values_asked {
@@ -69,7 +77,11 @@ impl Settler<'_> {
             self.notes.as_number(column);
             then.push((column, order.is_some_and(|(_, down)| down)));
         }
-        let limit = self.list_limit();
+        let extreme = self.extreme_of_several(root, order);
+        let limit = match extreme {
+            Some(_) => self.length_of_a_list(),
+            None => self.list_limit(),
+        };
         let mut settled = Settled {
             root,
             shape: Shape::List {
@@ -92,7 +104,33 @@ impl Settler<'_> {
             silent: Vec::new(),
         };
         self.conditions(&mut settled)?;
+        settled.conditions.extend(extreme);
         Ok(settled)
+    }
+
+    /// "the restaurants with the highest rating": all that share it, where they are not chosen from a part of the rows. The
+    /// largest of a part is no number of all.
+    fn extreme_of_several(&mut self, root: TableId, order: Option<(OrderBy, bool)>) -> Option<Condition> {
+        let rank = self.intent.rank.clone()?;
+        let (OrderBy::Column(column), down) = order? else { return None };
+        let is_of_all = self.intent.filters.is_empty()
+            && self.intent.absent.is_empty()
+            && self.intent.subjects.iter().all(|subject| subject.table == root);
+        let is_number = column.table == root && self.schema.column(column).data_type.is_numeric();
+        // "The most expensive products" are some, as "the largest orders" are.
+        let by = match &rank.by {
+            RankBy::Column(mention) => rank.text.to_lowercase().ends_with(&mention.text.to_lowercase()),
+            RankBy::Quality(quality) => matches!(quality, Quality::Age | Quality::Mass | Quality::Height),
+            _ => false,
+        };
+        if !by || rank.plural != Some(true) || self.intent.limit.is_some() || !is_of_all || !is_number {
+            return None;
+        }
+        let (extreme, said) = if down { (Aggregate::Maximum, "highest") } else { (Aggregate::Minimum, "lowest") };
+        let name = self.schema.qualified(column);
+        self.notes.add(format!("\"{}\" gives no number; I show all with the {said} {name}", rank.text));
+        let test = Test::Overall(Comparison::Equal, extreme);
+        Some(Condition { column, test, negated: false, none_at_all: false, or: false, each: false })
     }
 
     /// The first thing that was named; in "customer orders" the second, which the first describes.
@@ -194,7 +232,9 @@ impl Settler<'_> {
                 let down = match self.intent.sort_quality {
                     // The oldest were born first.
                     Some((direction, Quality::Age, _)) => {
-                        (direction == Direction::Descending) != self.schema.is_temporal(column)
+                        let is_birth = |word: &String| matches!(word.as_str(), "birth" | "birthday" | "born" | "dob");
+                        let is_birth = self.schema.words_of(column).iter().any(is_birth);
+                        (direction == Direction::Descending) != (is_birth || self.schema.is_temporal(column))
                     }
                     Some((direction, ..)) => direction == Direction::Descending,
                     None => descending.unwrap_or(false),

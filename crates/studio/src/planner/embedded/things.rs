@@ -102,19 +102,39 @@ impl Settler<'_> {
         }
         let has = |table: TableId| named.iter().filter(|mention| has(mention, table)).count();
         let tables = 0..self.schema.context.tables.len();
-        if let Some(table) = tables.clone().find(|table| has(*table) == named.len()) {
-            self.preferred.push(table);
-            return;
-        }
+        // Of several that have all of them, the one that also has what is known of it.
+        let known = |table: TableId| {
+            let of_it = |filter: &&Filter| matches!(&filter.left, Left::Column(mention) if self::has(mention, table));
+            self.intent.filters.iter().filter(of_it).count()
+        };
+        let whole = tables.clone().filter(|table| has(*table) == named.len()).rev().max_by_key(|table| known(*table));
         // Some are called by half of their names there.
         let called: Vec<Vec<(ColumnId, f64)>> =
             named.iter().map(|mention| fit::calls(self.schema, &mention.text)).collect();
         let worth = |table: TableId| -> Option<f64> { called.iter().map(|calls| Some(call_in(table, calls)?.1)).sum() };
-        let best = tables.filter(|table| has(*table) > 0).filter_map(|table| Some((worth(table)?, table)));
-        let best = best.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
-        if let Some((_, table)) = best {
-            self.preferred.push(table);
-            self.take_from(table);
+        // "the name and description for document type code RV" are the type's, where roles have a name and a description.
+        let keyed = |table: TableId| {
+            let by_key = |filter: &Filter| match (&filter.left, self.schema.key_of(table)) {
+                (Left::Column(mention), Some(key)) => mention.columns.contains(&key),
+                _ => false,
+            };
+            self.intent.filters.iter().any(by_key)
+        };
+        let unknown = |table: TableId| known(table) == 0 && !self.intent.filters.is_empty();
+        let halves = match whole {
+            Some(table) if !unknown(table) => None,
+            whole => tables
+                .filter(|table| if whole.is_some() { known(*table) > 0 } else { has(*table) > 0 })
+                .filter_map(|table| Some((keyed(table), worth(table)?, table)))
+                .max_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)).then(other.2.cmp(&one.2))),
+        };
+        match (halves, whole) {
+            (Some((.., table)), _) => {
+                self.preferred.push(table);
+                self.take_from(table);
+            }
+            (None, Some(table)) => self.preferred.push(table),
+            (None, None) => {}
         }
     }
 

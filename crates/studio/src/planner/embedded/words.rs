@@ -41,7 +41,7 @@ const SYNONYMS: &[&[&str]] = &[
     &["sex", "gender"],
     &["shop", "store"],
     &["movie", "film"],
-    &["company", "firm", "corporation"],
+    &["company", "firm", "corporation", "manufacturer"],
     &["doctor", "physician"],
     &["car", "vehicle", "automobile"],
     &["author", "writer"],
