@@ -69,11 +69,12 @@ step "Tests"
 if has_memory_for_files; then
     export TMPDIR=/dev/shm
 fi
-# No test trusts a server because the machine does. Without optimisation it takes a tenth of a test to read the some 140
+# No test trusts a server because the machine does. Without optimisation it takes a tenth of a test to read the 140 or so
 # certificates of a machine, so each reads this one.
-export SSL_CERT_FILE="$PWD/tests/tests/api/sso/certificates/one.pem"
+certificate="$PWD/tests/tests/api/sso/certificates/one.pem"
 # Twice the cores: tests wait for the disk and for each other's servers about half of their time.
-scripts/with-postgres.sh cargo nextest run --workspace --locked --profile ci --test-threads "$(($(nproc) * 2))" "$@"
+SSL_CERT_FILE="$certificate" scripts/with-postgres.sh \
+    cargo nextest run --workspace --locked --profile ci --test-threads "$(($(nproc) * 2))" "$@"
 
 # What is asked for by name is a part of the tests above.
 if [ $# -eq 0 ]; then

@@ -155,9 +155,10 @@ fn queued(now: DateTime<Utc>, kind: &str, payload: &Value, options: &JobOptions)
 /// The ids of what may be claimed now, oldest first. Of each kind by itself, so that a hundred thousand mails that are due
 /// are not read to learn that nothing else is. Index jobs_due (kind, due_at, id) WHERE finished_at IS NULL.
 ///
-/// `held`: on PostgreSQL the rows are locked, those of other nodes are passed over, and those of a kind that are not among
-/// the first of all kinds stay locked until the transaction ends. SQLite has one writer.
+/// `held`: on PostgreSQL the rows are locked and those of other nodes are passed over. The first `limit` of each kind are, so
+/// that a node which looks in that very moment may find nothing and looks again. SQLite has one writer.
 fn due(kinds: &[&'static str], now: DateTime<Utc>, limit: u64, held: bool) -> SelectStatement {
+    debug_assert!(!kinds.is_empty());
     let mut each = kinds.iter().map(|kind| {
         let mut first = job::Entity::find()
             .select_only()
@@ -172,7 +173,7 @@ fn due(kinds: &[&'static str], now: DateTime<Utc>, limit: u64, held: bool) -> Se
         if held {
             first.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
         }
-        // In a select of its own: neither database takes an order, a limit or locks of a part of a union.
+        // In a select of its own: SQLite takes neither order nor limit of a part of a union, PostgreSQL no locks.
         Query::select().columns([job::Column::Id, job::Column::DueAt]).from_subquery(first, "of_kind").to_owned()
     });
     let mut all = each.next().unwrap_or_default();
@@ -484,8 +485,8 @@ mod tests {
 
     #[test]
     fn a_claim_of_postgresql_waits_for_no_other_and_is_chosen_once() {
-        let sql = round().claim(&["a"], 4).build(DbBackend::Postgres).sql;
+        let sql = round().claim(&["a", "b"], 4).build(DbBackend::Postgres).sql;
         assert!(sql.starts_with("WITH \"due\" (\"id\") AS (SELECT"), "{sql}");
-        assert!(sql.contains("FOR UPDATE SKIP LOCKED) AS \"of_kind\""), "{sql}");
+        assert_eq!(sql.matches("FOR UPDATE SKIP LOCKED) AS \"of_kind\"").count(), 2, "{sql}");
     }
 }

@@ -52,9 +52,10 @@ impl Answer {
         if self.rows != gold.rows || self.columns.len() < gold.columns.len() || gold.columns.len() > MOST_COLUMNS {
             return Verdict::Wrong;
         }
-        let may_be = |own: usize, column: &Vec<String>| {
-            // Of a column that is longer than the answer, any of the last rows may be missing.
-            column.len() > gold.rows || same_values(&self.columns[own], column)
+        let may_be = |own: usize, column: &Vec<String>| match column.len() > gold.rows {
+            // Any of the rows that share the last place may be missing.
+            true => are_among(&self.columns[own], column),
+            false => same_values(&self.columns[own], column),
         };
         let candidates: Vec<Vec<usize>> = gold
             .columns
@@ -89,14 +90,14 @@ impl Answer {
             |row: usize| -> Vec<&str> { chosen.iter().map(|column| self.columns[*column][row].as_str()).collect() };
         let other = |row: usize| -> Vec<&str> { gold.columns.iter().map(|column| column[row].as_str()).collect() };
         // That each of our rows is one of those, which may be more.
-        let are_among = |rows: Range<usize>, those: Range<usize>| {
+        let rows_are_among = |rows: Range<usize>, those: Range<usize>| {
             let mut counts: HashMap<Vec<&str>, i64> = HashMap::new();
             those.for_each(|row| *counts.entry(other(row)).or_default() += 1);
             rows.for_each(|row| *counts.entry(own(row)).or_default() -= 1);
             counts.values().all(|count| *count >= 0)
         };
         match &gold.order {
-            Order::None => are_among(0..self.rows, 0..gold.rows),
+            Order::None => rows_are_among(0..self.rows, 0..gold.rows),
             Order::Strict => (0..self.rows).all(|row| own(row) == other(row)),
             Order::Shared(places) => places
                 .chunk_by(PartialEq::eq)
@@ -104,9 +105,17 @@ impl Answer {
                     let begin = std::mem::replace(next, *next + place.len());
                     Some(begin..*next)
                 })
-                .all(|those| are_among(those.start..those.end.min(self.rows), those)),
+                .all(|those| rows_are_among(those.start..those.end.min(self.rows), those)),
         }
     }
+}
+
+/// Whether each of the values is one of those, and as often at most.
+fn are_among(values: &[String], those: &[String]) -> bool {
+    let mut counts: HashMap<&str, i64> = HashMap::new();
+    those.iter().for_each(|value| *counts.entry(value).or_default() += 1);
+    values.iter().for_each(|value| *counts.entry(value).or_default() -= 1);
+    counts.values().all(|count| *count >= 0)
 }
 
 fn same_values(one: &[String], other: &[String]) -> bool {

@@ -24,11 +24,11 @@ use rusqlite::{Connection, OpenFlags, types::Value};
 use serde_json::Value as Json;
 
 use super::{
-    EvalError,
+    EvalError, Verdict,
     answer::{Answer, NULL, Order, number, text},
     dump,
     suite::{Gold, Sketch, WikiTable, name},
-    ties::{self, Keyed},
+    ties,
 };
 use crate::planner::{ColumnContext, ColumnType, Context, Dialect, MOST_VALUES, TableContext};
 
@@ -152,12 +152,11 @@ impl Database {
             let mut answers = Vec::new();
             for sql in queries {
                 let Ok(answer) = self.run(sql).await else { continue };
-                let keyed = ties::keyed(sql);
-                let whole = match &keyed {
-                    Some(keyed) => self.run(&keyed.sql).await.ok(),
+                let whole = match ties::with_places(sql) {
+                    Some(whole) => self.run(&whole).await.ok(),
                     None => None,
                 };
-                answers.push(placed(answer, sql, keyed.zip(whole)));
+                answers.push(placed(answer, sql, whole));
             }
             return answers;
         }
@@ -170,9 +169,8 @@ impl Database {
                 let sqlite = self.sqlite.as_ref().ok_or("there is no SQLite database")?;
                 let sqlite = sqlite.lock().unwrap_or_else(PoisonError::into_inner);
                 let answer = asked_of_sqlite(&sqlite, sql)?;
-                let keyed = ties::keyed(sql);
-                let whole = keyed.as_ref().and_then(|keyed| asked_of_sqlite(&sqlite, &keyed.sql).ok());
-                Ok(placed(answer, sql, keyed.zip(whole)))
+                let whole = ties::with_places(sql).and_then(|whole| asked_of_sqlite(&sqlite, &whole).ok());
+                Ok(placed(answer, sql, whole))
             }
             Gold::Sketch(sketch) => {
                 let table = self.wiki.as_ref().ok_or("there is no table of WikiSQL's")?;
@@ -223,23 +221,23 @@ fn is_ordered(sql: &str) -> bool {
     after.is_some_and(|rest| rest.matches('(').count() >= rest.matches(')').count())
 }
 
-/// The gold answer with the places of its rows, where the whole of what it was taken from tells them.
-fn placed(answer: Answer, sql: &str, whole: Option<(Keyed, Answer)>) -> Answer {
-    let Some((keyed, mut whole)) = whole.filter(|(_, whole)| whole.rows >= answer.rows && answer.rows > 0) else {
-        return Answer { order: if is_ordered(sql) { Order::Strict } else { Order::None }, ..answer };
-    };
-    let keys = whole.columns.split_off(whole.columns.len() - keyed.added);
-    let keys: Vec<&Vec<String>> = keys.iter().chain(keyed.own.iter().map(|own| &whole.columns[*own])).collect();
+/// The gold answer with the places of its rows, where the whole of what it was taken from tells them, in its last column.
+fn placed(answer: Answer, sql: &str, whole: Option<Answer>) -> Answer {
+    let strict = || Answer { order: if is_ordered(sql) { Order::Strict } else { Order::None }, ..answer.clone() };
+    let Some(mut whole) = whole.filter(|whole| whole.rows >= answer.rows && answer.rows > 0) else { return strict() };
+    let Some(ranks) = whole.columns.pop() else { return strict() };
     let mut places = vec![0];
     for row in 1..whole.rows {
-        let is_tied = keys.iter().all(|key| key[row] == key[row - 1]);
+        let is_tied = ranks[row] == ranks[row - 1];
         if !is_tied && row >= answer.rows {
             break;
         }
         places.push(places[row - 1] + usize::from(!is_tied));
     }
     whole.columns.iter_mut().for_each(|column| column.truncate(places.len()));
-    Answer { columns: whole.columns, rows: answer.rows, order: Order::Shared(places) }
+    let placed = Answer { columns: whole.columns, rows: answer.rows, order: Order::Shared(places) };
+    // Without its limit the query may have been answered in another way.
+    if answer.compare(&placed) == Verdict::Right { placed } else { strict() }
 }
 
 fn quoted(name: &str) -> String {

@@ -165,7 +165,10 @@ impl Composer<'_> {
         match &self.links[here].meaning {
             Meaning::Pause => self.at += 1,
             Meaning::Unknown if self.refers_to_a_count(here) || self.is_a_head(here) => self.at += 1,
-            Meaning::Unknown if self.is_all_of_it(here) => self.at += 1,
+            Meaning::Unknown if self.is_all_of_it(here) => {
+                self.intent.in_full = true;
+                self.at += 1;
+            }
             Meaning::Unknown if self.combines(here) => {
                 self.at += 1;
                 self.intent.distinct = true;
@@ -180,7 +183,7 @@ impl Composer<'_> {
                 let text = self.links[here].text.clone();
                 let began = self.begins_then(&text.to_lowercase(), here);
                 let meaning = if began { "when it happened" } else { "how the things belong together" };
-                self.intent.relations.push((text, meaning));
+                self.intent.readings.push((text, meaning));
                 self.at += 1;
                 if began {
                     self.between_years(here);
@@ -234,11 +237,15 @@ impl Composer<'_> {
         self.at += 1;
         match cue {
             Cue::Noise if self.begins_a_list(here) => self.lists = true,
-            Cue::Noise => self.intent.tells |= self.skip_noise(0) >= here && self.is_command(here),
+            Cue::Noise => self.intent.in_full |= self.text(here, here + 1).to_lowercase().contains("info"),
             Cue::Of => {
                 let word = self.text(here, here + 1).to_lowercase();
-                if word.starts_with("across") {
-                    self.is_of_all_rows(&word);
+                let is_column = self
+                    .noun(self.skip_noise(self.at))
+                    .is_some_and(|noun| noun.table.is_none() && noun.values.is_empty());
+                // "the total across regions" is one for each region.
+                if word.starts_with("across") && !self.is_of_all_rows(&word) && is_column && !word.contains("all") {
+                    self.group_by(here);
                 }
             }
             Cue::When | Cue::And => {}
@@ -247,7 +254,6 @@ impl Composer<'_> {
             Cue::Which if self.intent.others() > 0 || !self.pending.is_empty() => {}
             Cue::Which => {
                 self.intent.which = true;
-                self.intent.tells |= self.cue(self.at) == Some(Cue::Is);
                 self.intent.who |= self.text(here, here + 1).to_lowercase().starts_with("who");
             }
             Cue::Is => {
@@ -346,8 +352,10 @@ impl Composer<'_> {
     pub(super) fn show(&mut self, mention: Mention) {
         let first = self.intent.subjects.is_empty() && self.intent.columns.is_empty();
         if self.intent.columns.is_empty() {
-            let before = (0..self.at.saturating_sub(1)).rev().find(|at| self.cue(*at) != Some(Cue::Noise));
-            let is_beside = before.is_some_and(|at| self.cue(at) == Some(Cue::And));
+            let is_small = |at: &usize| matches!(self.cue(*at), Some(Cue::Noise | Cue::Of | Cue::All));
+            let before = (0..self.at.saturating_sub(1)).rev().find(|at| !is_small(at));
+            let is_beside = before
+                .is_some_and(|at| self.cue(at) == Some(Cue::And) || matches!(self.meaning(at), Some(Meaning::Pause)));
             self.behind_a_number = !self.intent.measures.is_empty() && !is_beside && !self.lists;
         }
         self.intent.columns_first |= first || std::mem::take(&mut self.lists);
@@ -658,7 +666,7 @@ impl Composer<'_> {
                 tables.contains(&column.table) && own.contains(&Some(*column))
             });
             match is_thing {
-                true => self.intent.relations.push((mention.text, "the rows themselves")),
+                true => self.intent.readings.push((mention.text, "the rows themselves")),
                 false => self.left_over.push(mention.text),
             }
         }
@@ -667,6 +675,9 @@ impl Composer<'_> {
     /// "how many tests have the result Fail", where both are the column `test_result`: of its values that is one, and the rows
     /// that have it are counted.
     fn rows_with_a_value_are_counted(&mut self) {
+        if self.links.iter().any(|link| matches!(link.meaning, Meaning::Cue(Cue::Distinct))) {
+            return;
+        }
         let filters = &self.intent.filters;
         for measure in &mut self.intent.measures {
             let Measured::Column(counted) = &measure.of else { continue };
@@ -698,15 +709,16 @@ impl Composer<'_> {
     }
 
     /// "the average age of male and female students": no student is both, so that it is a number for each. A total is of
-    /// them together, unless it is in parts anyway.
+    /// them together, and what is in parts anyway, or ranked, is in no others.
     fn values_make_parts(&mut self) {
         let tables = self.measured_tables();
         let adds_up = |measure: &Measure| {
             matches!(measure.aggregate, Aggregate::Sum | Aggregate::Count | Aggregate::CountDistinct)
         };
-        let together = self.intent.dimensions.is_empty() && self.intent.measures.iter().all(adds_up);
-        let otherwise = self.intent.share || self.intent.nested.is_some() || !self.intent.havings.is_empty();
-        if tables.is_empty() || together || otherwise {
+        let together = self.intent.measures.iter().all(adds_up);
+        let in_parts = !self.intent.dimensions.is_empty() || !self.intent.havings.is_empty();
+        let otherwise = self.intent.share || self.intent.nested.is_some() || self.intent.rank.is_some();
+        if tables.is_empty() || together || in_parts || otherwise || self.intent.limit.is_some() {
             return;
         }
         let of = |filter: &Filter| match &filter.left {
@@ -719,15 +731,23 @@ impl Composer<'_> {
         let columns: Vec<Vec<ColumnId>> = self.intent.filters.iter().map(of).collect();
         for (at, pair) in columns.windows(2).enumerate() {
             let shared: Vec<ColumnId> = pair[0].iter().copied().filter(|column| pair[1].contains(column)).collect();
+            // Of three values the third pair is of the same column.
             let is_known = self.intent.dimensions.iter().any(|dimension| {
                 matches!(dimension, Dimension::Column(mention) if mention.columns.iter().any(|c| shared.contains(c)))
             });
-            let Left::Column(mention) = &self.intent.filters[at].left else { continue };
+            let [one, other] = [at, at + 1].map(|at| &self.intent.filters[at].left);
+            let (Left::Column(mention), Left::Column(other)) = (one, other) else { continue };
             if !shared.is_empty() && !is_known {
-                let part = Mention { columns: shared, is_value: false, ..mention.clone() };
+                let text = format!("{} and {}", mention.text, other.text);
+                let part = Mention { columns: shared, text, is_value: false, ..mention.clone() };
                 self.intent.dimensions.push(Dimension::Column(part));
             }
         }
+    }
+
+    /// The measure that is a number of rows.
+    fn counted(&self) -> Option<usize> {
+        self.intent.measures.iter().position(|measure| measure.aggregate == Aggregate::Count)
     }
 
     /// What still waits for a noun at the end of the question.
@@ -750,6 +770,11 @@ impl Composer<'_> {
             match (pending.aggregate, &filtered) {
                 // "what is the most common status, and how many are there?"
                 (Aggregate::Count, _) if ranks_by_count => self.intent.tells_rank = true,
+                // "how many hosts does each nationality have? List the nationality and the count"
+                (Aggregate::Count, _) if self.counted().is_some() && pending.text.to_lowercase().ends_with("count") => {
+                    let counted = self.counted();
+                    self.intent.silent.retain(|silent| Some(*silent) != counted);
+                }
                 // "how many were cancelled?"
                 (Aggregate::Count, Some(mention)) if self.intent.subjects.is_empty() => {
                     let of = Measured::RowsWith(mention.clone());

@@ -196,7 +196,10 @@ impl Composer<'_> {
         let is_last =
             !matches!(self.cue(of + 2), Some(Cue::Superlative(..))) && self.noun(self.skip_noise(of + 2)).is_none();
         let is_of = self.links[of].text.eq_ignore_ascii_case("of");
-        number.is_some() && is_of && is_last && !self.numbers_of(mention).is_empty()
+        let is_key = |column: &ColumnId| self.schema.is_numeric(*column) && self.schema.is_key_like(*column);
+        // "an id of 12"
+        let fits = !self.numbers_of(mention).is_empty() || mention.columns.iter().any(is_key);
+        number.is_some() && is_of && is_last && fits
     }
 
     fn compare_column(

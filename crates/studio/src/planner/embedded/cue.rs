@@ -225,7 +225,7 @@ const PHRASES: &[(Cue, &[&str])] = &[
         "also", "currently", "now", "each other", "took place", "happened", "occurred", "exist", "exists", "along", "together",
         "well", "hi", "hello", "thanks", "thank you", "ever", "yet", "still", "given", "working", "works", "work", "worked", "took", "take",
         "takes", "taken", "either", "corresponding", "correspond", "corresponds", "respective", "respectively", "associated", "associated with", "information", "info", "listed", "use", "uses", "used", "lasting", "lasted", "received", "receive", "gotten", "got", "by any", "via", "using", "possible", "if", "was there", "were there", "years old", "among", "everybody", "everyone", "someone",
-        "all information about", "all the information about", "information about", "the information about", "info about", "the word", "the words", "the string",
+        "all information about", "all the information about", "information about", "the information about", "info about", "regarding", "information regarding", "all information regarding", "the information regarding", "the word", "the words", "the string",
         "the substring", "the letter", "the letters", "the phrase", "substring", "the prefix", "the result", "the results", "in the database", "in our database", "in this database", "in the table", "in this table", "in the system", "in the records", "in our records", "in the data", "in the world", "around the world", "his or her", "him or her", "he or she", "ordered from",
     ]),
     (Of, &["of", "of the", "of all", "of all the", "belonging to", "across", "across all", "across all the", "across the"]),
@@ -247,7 +247,7 @@ const PHRASES: &[(Cue, &[&str])] = &[
     ]),
     (By, &[
         "by", "per", "for each", "for every", "each", "every", "in each", "of each", "in every", "grouped by", "group by", "broken down by",
-        "split by", "by each", "according to", "depending on", "breakdown by", "breakdown per", "divided by",
+        "split by", "by each", "according to", "depending on", "breakdown by", "breakdown per", "divided by", "in terms of", "in terms of the",
     ]),
     (SortBy, &[
         "sorted by", "sort by", "ordered by", "order by", "ranked by", "rank by", "sorted on", "arranged by", "in order of", "in the order of",
@@ -311,7 +311,7 @@ const PHRASES: &[(Cue, &[&str])] = &[
     (Missing, &["missing", "null", "empty", "blank", "unknown", "not set", "unset"]),
     (Is, &["is", "are", "was", "were", "being"]),
     (Named, &["named", "called"]),
-    (Cue::Match(Match::Contains), &["contains", "containing", "contain", "includes", "include", "including", "like", "have the substring", "has the substring", "have the letter", "has the letter", "have the word", "has the word", "with the word", "with the letter", "with the substring"]),
+    (Cue::Match(Match::Contains), &["contains", "containing", "contain", "includes", "include", "including", "like", "have the substring", "has the substring", "have the letter", "has the letter", "have the word", "has the word", "with the word", "with the letter", "with the substring", "includes the word", "includes word", "include the word", "contains the word", "contain the word", "contains the substring", "contain the substring", "has substring", "have substring", "contains the letter", "contain the letter", "contains the letters"]),
     (Cue::Match(Match::Starts), &["starts with", "starting with", "start with", "started with", "starts with the letter", "starting with the letter", "begins with", "beginning with"]),
     (Cue::Match(Match::Ends), &["ends with", "ending with", "end with", "ending in", "ends in"]),
     (Cue::Both, &["both"]),

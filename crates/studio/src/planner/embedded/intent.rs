@@ -3,6 +3,7 @@
 use super::calendar::{Grain, TimeRange};
 use super::cue::{Aggregate, Comparison, Direction, Match, Quality};
 use super::schema::{ColumnId, TableId};
+use super::spelling::Slip;
 
 /// A phrase that names one of some columns. Which one is settled when the whole question is read.
 #[derive(Debug, Clone)]
@@ -215,8 +216,6 @@ pub(super) struct Intent {
     pub(super) share_part: Option<usize>,
     /// "which": the different values of a column are asked for.
     pub(super) which: bool,
-    /// "what is", "list": what follows is to be told, and no number that only ranks it.
-    pub(super) tells: bool,
     /// "…, and how many are there?": the number that ranks is to be told.
     pub(super) tells_rank: bool,
     /// "who": a person is asked for.
@@ -225,8 +224,13 @@ pub(super) struct Intent {
     pub(super) asked: Option<(Asked, String)>,
     /// "both" was said of values, which is to mean something.
     pub(super) both: bool,
-    /// Verbs that say no more than that two things belong together, or when one was, with which of the two they say.
-    pub(super) relations: Vec<(String, &'static str)>,
+    /// Phrases that say nothing of their own, with what they were read as: verbs that only tie things together or tell when
+    /// one was, and what the rows are called.
+    pub(super) readings: Vec<(String, &'static str)>,
+    /// Words that were misspelled, with what they are read as.
+    pub(super) slips: Vec<Slip>,
+    /// What is asked for is all that there is of the things: "all information about …".
+    pub(super) in_full: bool,
     /// Things that are to be called by their names beside the columns that were named: "players and the years played".
     pub(super) called: Option<TableId>,
     /// A column was named before any table: "the names of customers" and not "customers with their names".

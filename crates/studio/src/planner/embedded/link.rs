@@ -5,7 +5,7 @@
 use super::calendar::{self, Grain, Standing, TimeRange};
 use super::cue::{self, Aggregate, Cue};
 use super::fit::{best, best_of_each_table, fit, is_inflected};
-use super::schema::{ColumnId, Schema, TableId};
+use super::schema::{self, ColumnId, Schema, TableId};
 use super::token::{self, Kind, Token};
 use super::words;
 
@@ -206,27 +206,24 @@ impl Linker<'_> {
     /// "the latest logon date", "the date of the latest logon" for `date_of_latest_logon`: the superlative is a part of the
     /// name, in whatever order its words stand.
     fn superlative_within(&self, at: usize) -> Option<(usize, Noun)> {
-        let is_small = |word: &str| matches!(word, "of" | "the");
-        let is_superlative = |word: &str| matches!(cue::cue(word), Some(Cue::Superlative(..)));
+        if self.schema.superlatives.is_empty() {
+            return None;
+        }
         let mut said: Vec<&str> = Vec::new();
         for (length, token) in self.tokens[at..].iter().enumerate().take(LONGEST_NAME + 2) {
             match token.kind {
-                Kind::Word if is_small(&token.lower) && !said.is_empty() => continue,
+                Kind::Word if schema::is_small(&token.lower) && !said.is_empty() => continue,
                 Kind::Word => said.push(&token.singular),
                 _ => return None,
             }
-            if said.len() < 2 || !said.iter().any(|word| is_superlative(word)) {
-                continue;
-            }
-            let is_it = |column: &ColumnId| {
-                let name = words::name_words(&self.schema.column(*column).name);
-                let name: Vec<String> =
-                    name.iter().filter(|word| !is_small(word)).map(|word| words::singular(word)).collect();
-                name.len() == said.len() && said.iter().all(|word| name.iter().any(|own| own == word))
+            let is_it = |words: &[String]| {
+                words.len() > 1 && words.len() == said.len() && words.iter().all(|word| said.contains(&word.as_str()))
             };
-            let columns: Vec<ColumnId> = self.schema.all_columns().filter(is_it).collect();
+            let called = self.schema.superlatives.iter().filter(|(_, words)| is_it(words));
+            let columns: Vec<ColumnId> = called.map(|(column, _)| *column).collect();
             if !columns.is_empty() {
-                let plural = token.lower != token.singular || self.tokens[at].lower != self.tokens[at].singular;
+                let is_plural = |token: &Token| token.lower != token.singular;
+                let plural = is_plural(token) || is_plural(&self.tokens[at]);
                 return Some((length + 1, Noun { columns, column_score: 1.0, plural, ..Noun::default() }));
             }
         }

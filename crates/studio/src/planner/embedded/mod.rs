@@ -33,6 +33,7 @@ mod settle;
 mod settle_measures;
 mod settle_rows;
 mod settled;
+mod spelling;
 mod sql;
 mod suggest;
 mod texts;
@@ -170,8 +171,20 @@ enum Place {
     Later,
 }
 
-/// The draft of a question's query.
+/// The draft of a question's query. What was misspelled is put right where the question is understood then.
 fn read(question: &str, schema: &Schema<'_>, place: Place) -> Result<Intent, Unclear> {
+    let unclear = match read_as_typed(question, schema, place) {
+        Ok(intent) => return Ok(intent),
+        Err(unclear) => unclear,
+    };
+    let Some((mended, slips)) = spelling::mended(question, &unclear.words, schema) else { return Err(unclear) };
+    match read_as_typed(&mended, schema, place) {
+        Ok(intent) => Ok(Intent { slips, ..intent }),
+        Err(_) => Err(unclear),
+    }
+}
+
+fn read_as_typed(question: &str, schema: &Schema<'_>, place: Place) -> Result<Intent, Unclear> {
     let too_long = || Unclear::message(format!("the question is too long: at most {MOST_WORDS} words"));
     if question.chars().count() > LONGEST_QUESTION {
         return Err(too_long());

@@ -8,7 +8,7 @@ use super::intent::{Filter, Left, Measure, Measured, Mention, RankBy, Subject, T
 use super::link::{Meaning, Noun};
 use super::schema::{ColumnId, ROLE, TableId};
 use super::words;
-use crate::planner::ColumnType;
+use crate::planner::{ColumnType, quote};
 
 /// Which of its meanings a noun has in its place.
 enum Reading {
@@ -496,8 +496,9 @@ impl Composer<'_> {
                 && self.noun(here).is_some_and(|noun| noun.table.is_none())
         };
         let is_it = |column: &ColumnId| mention.columns.contains(column) || has_it(column);
-        // "Bob's friends" are of Bob, and the friend Bob is another.
-        let owns = self.links[before].text.contains(['\'', '\u{2019}']);
+        // "Bob's friends" are of Bob, and the friend Bob is another; "'Cutlery' type" only quotes it.
+        let text = &self.links[before].text;
+        let owns = !text.starts_with(quote::is_quote) && text.contains(['\'', '\u{2019}']);
         let is_value = self
             .noun(before)
             .is_some_and(|noun| noun.table.is_none() && noun.values.iter().any(|(column, _)| is_it(column)));

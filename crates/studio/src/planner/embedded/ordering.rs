@@ -1,5 +1,6 @@
 //! The part of the reading that concerns groups, order and superlatives.
 
+use super::calendar::Grain;
 use super::compose::Composer;
 use super::cue::{self, Aggregate, Cue, Direction, Quality};
 use super::fit;
@@ -292,8 +293,17 @@ impl Composer<'_> {
         }
         self.at = start;
         // "statuses by frequency", "in ascending order of count"
-        let ends = matches!(self.meaning(start + 1), None | Some(Meaning::Pause));
+        let ends = matches!(self.meaning(start + 1), None | Some(Meaning::Pause | Meaning::Cue(Cue::Sorted(_))));
         let frequency = self.is_frequency(start) && (ends || !self.measures_at(start));
+        // "the number of guests of each gender, sorted by the count"
+        let counted = |measure: &Measure| measure.aggregate == Aggregate::Count;
+        if (frequency || (ends && self.cue(start) == Some(Cue::Count)))
+            && let Some(measure) = self.intent.measures.iter().position(counted)
+        {
+            self.at = start + 1;
+            self.intent.sort = Some(SortBy::Measure(measure));
+            return;
+        }
         if !frequency && let Some(measure) = self.measure_ahead() {
             self.intent.sort = Some(SortBy::Measure(measure));
             return;
@@ -370,6 +380,40 @@ impl Composer<'_> {
         self.set_rank(direction, by, here);
     }
 
+    /// "the name of the shop with the latest open year", "built in the most recent year", "the artist with the oldest age":
+    /// what follows tells which of them, and is nothing to show.
+    fn only_ranks(&self, quality: Quality, here: usize) -> Option<Mention> {
+        let said = |at: usize| self.links[at].text.to_lowercase();
+        let before = (0..here).rev().map(said).find(|word| !matches!(word.as_str(), "the" | "a" | "an"));
+        // "The names of the shops and the latest open year" are two things to show.
+        let describes =
+            before.is_some_and(|word| matches!(word.as_str(), "with" | "has" | "have" | "had" | "having" | "in"));
+        if self.intent.columns.is_empty() || !describes {
+            return None;
+        }
+        let year = self.last_table.and_then(|table| self.schema.year_of(table));
+        if quality == Quality::Time && self.cue(self.at) == Some(Cue::Grain(Grain::Year)) {
+            let (columns, text) = (vec![year?], self.text(self.at, self.at + 1));
+            return Some(Mention {
+                columns,
+                text,
+                near: self.last_table,
+                qualified: true,
+                implied: None,
+                score: 1.0,
+                is_value: false,
+            });
+        }
+        let is_of_it = |column: &ColumnId| match quality {
+            Quality::Time => self.schema.is_temporal(*column) || self.schema.year_of(column.table) == Some(*column),
+            Quality::Age => self.schema.words_of(*column) == ["age"],
+            _ => false,
+        };
+        let noun = self.noun(self.at).filter(|noun| noun.table.is_none() && noun.values.is_empty())?;
+        let is_it = !noun.columns.is_empty() && noun.columns.iter().all(is_of_it);
+        if is_it { self.mention(self.at) } else { None }
+    }
+
     pub(super) fn superlative(&mut self, direction: Direction, quality: Quality, here: usize) {
         if let Some(end) = self.end_of_order(here) {
             self.at = end + 1;
@@ -393,6 +437,11 @@ impl Composer<'_> {
         {
             self.intent.limit = Some(limit);
             self.at += 1;
+        }
+        if let Some(mention) = self.only_ranks(quality, here) {
+            self.at += 1;
+            self.set_rank(direction, RankBy::Column(mention), here);
+            return;
         }
         // "the shortest life expectancy" is the lowest.
         let of_number = self.noun(self.at).is_some_and(|noun| self.is_number(noun));

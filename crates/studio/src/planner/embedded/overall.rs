@@ -70,12 +70,6 @@ impl Composer<'_> {
         if part > end && self.noun(part).is_some_and(|noun| self.describes(noun)) {
             return None;
         }
-        // "… across all employees"
-        let across = self.links.get(end).is_some_and(|link| link.text.eq_ignore_ascii_case("across"));
-        let all = self.skip_noise(end + 1);
-        if across && self.noun(all).is_some_and(owns) {
-            return Some((aggregate, all + 1));
-        }
         // "the average of each department" is another question.
         (!matches!(self.cue(self.skip_noise(end)), Some(Cue::By))).then_some((aggregate, end))
     }

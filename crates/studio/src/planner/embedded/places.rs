@@ -189,7 +189,7 @@ impl Composer<'_> {
             && of_things
     }
 
-    /// "… per region"; "across all regions" is one group.
+    /// "… per region"; "by all regions" is one group.
     pub(super) fn groups_follow(&self, here: usize) -> bool {
         let by = |at: usize| self.cue(at) == Some(Cue::By) && self.cue(at + 1) != Some(Cue::All);
         (here..self.links.len()).any(by)

@@ -149,13 +149,15 @@ impl Overlay {
         let offset = self.measures(&more, adds);
         // What is changed shows all its numbers.
         self.base.silent.clear();
-        self.base.relations.extend(more.relations);
+        self.base.readings.extend(more.readings);
+        self.base.slips.extend(more.slips);
         self.filters(more.filters);
         self.groups(more.dimensions, instead);
         if !more.columns.is_empty() {
             // Of a list they say what to show, of groups what else to group by.
             if self.base.measures.is_empty() && self.base.dimensions.is_empty() {
                 self.base.columns.clear();
+                self.base.called = None;
             }
             self.base.columns.extend(more.columns);
         }
@@ -312,6 +314,7 @@ impl Overlay {
         if self.base.measures.is_empty() || instead {
             // What a list showed is no group.
             self.base.columns.clear();
+            self.base.called = None;
         }
         for dimension in dimensions {
             let of_time = |dimension: &Dimension| matches!(dimension, Dimension::Time(..));

@@ -79,9 +79,11 @@ impl Composer<'_> {
         let (ones, others) = (tables(before), tables(after));
         if ones.iter().any(|one| others.contains(one)) {
             // Of one thing it is the value that is told of: "directed by Ann", "studying major 50", "produced at the Biale
-            // winery". "Delivered in March" tells more than the month.
-            let next = self.noun(here + 1);
-            let is_told = next.is_some_and(|noun| noun.table.is_none() && !noun.columns.is_empty());
+            // winery". "Delivered in March" tells more than the month, and an "operating cost" is a cost of its own.
+            let next = self.noun(here + 1).filter(|noun| noun.table.is_none() && !noun.columns.is_empty());
+            let has_value = self.number(here + 2).is_some()
+                || self.noun(here + 2).is_some_and(|noun| noun.table.is_none() && !noun.values.is_empty());
+            let is_told = next.is_some() && has_value;
             let at_one = self.noun(self.skip_noise(here + 1)).is_some_and(|noun| !noun.values.is_empty());
             return self.cue(here + 1) == Some(Cue::By)
                 || (word.ends_with("ing") && is_told)

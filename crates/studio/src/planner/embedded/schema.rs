@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::planner::{Choice, ColumnContext, ColumnPlace, ColumnType, Context, Metric, TableContext};
 
 use super::calls::{TYPE_WORDS, column_calls, is_name, singulars, written_together};
+use super::cue::{self, Cue};
 use super::words;
 
 /// A table of the context, by position.
@@ -54,6 +55,8 @@ pub(super) struct Schema<'a> {
     pub(super) values: Vec<ValueName>,
     pub(super) edges: Vec<Edge>,
     pub(super) metric_names: Vec<Name<usize>>,
+    /// Columns that have a superlative in their names (`date_of_latest_logon`), with these words but the small ones.
+    pub(super) superlatives: Vec<(ColumnId, Vec<String>)>,
 }
 
 /// Two words whose first letters, as many as these, are not the same are forms of no one word.
@@ -90,6 +93,7 @@ impl<'a> Schema<'a> {
             values: Vec::new(),
             edges: Vec::new(),
             metric_names: Vec::new(),
+            superlatives: Vec::new(),
         };
         for (table, described) in context.tables.iter().enumerate() {
             schema.name_table(table, described);
@@ -103,6 +107,11 @@ impl<'a> Schema<'a> {
                         score,
                     }),
                 );
+                let mut words = singulars(&described.name);
+                words.retain(|word| !is_small(word));
+                if words.iter().any(|word| matches!(cue::cue(word), Some(Cue::Superlative(..)))) {
+                    schema.superlatives.push((id, words));
+                }
                 // `stu_lname` is "student last name".
                 let long = words::spelled_out(&singulars(&described.name)).map(|words| words.join(" "));
                 let long_table = words::spelled_out(&table_words).unwrap_or_else(|| table_words.clone());
@@ -146,6 +155,7 @@ impl<'a> Schema<'a> {
         schema.edges = schema.find_edges();
         schema.name_roles();
         schema.name_keys();
+        schema.name_as_people_say();
         schema.name_layer();
         schema
     }
@@ -208,6 +218,18 @@ impl<'a> Schema<'a> {
                 self.label_of(table).filter(|label| !self.words_of(*label).contains(&"last".to_owned()))
             {
                 self.column_names.push(Name { of: label, words: vec!["name".to_owned()], score: 0.6 });
+            }
+        }
+    }
+
+    /// People ask for the birthday and the email, and not for the date of birth and the email address.
+    fn name_as_people_say(&mut self) {
+        for column in self.all_columns().collect::<Vec<ColumnId>>() {
+            let words = singulars(&self.column(column).name);
+            let is_birth = self.is_temporal(column) && words.iter().any(|word| words::is_birth(word));
+            let is_email = words.ends_with(&["email".to_owned(), "address".to_owned()]);
+            for said in [is_birth.then_some("birthday"), is_email.then_some("email")].into_iter().flatten() {
+                self.column_names.push(Name { of: column, words: vec![said.to_owned()], score: 0.9 });
             }
         }
     }
@@ -531,6 +553,12 @@ impl<'a> Schema<'a> {
         self.words_of(column).last().is_some_and(|last| matches!(last.as_str(), "rank" | "ranking"))
     }
 
+    /// Every word by which a table or a column can be called.
+    pub(super) fn vocabulary(&self) -> HashSet<&str> {
+        let tables = self.table_names.iter().flat_map(|name| &name.words);
+        tables.chain(self.column_names.iter().flat_map(|name| &name.words)).map(String::as_str).collect()
+    }
+
     /// The words of the column's name, in the singular.
     pub(super) fn words_of(&self, column: ColumnId) -> Vec<String> {
         singulars(&self.column(column).name)
@@ -661,6 +689,11 @@ impl<'a> Schema<'a> {
             .min()
             .map(|(_, table)| table)
     }
+}
+
+/// A word that binds others within a name: "date of birth".
+pub(super) fn is_small(word: &str) -> bool {
+    matches!(word, "of" | "the")
 }
 
 fn add_name<T: PartialEq>(names: &mut Vec<Name<T>>, of: T, words: Vec<String>) {

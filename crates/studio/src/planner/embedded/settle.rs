@@ -20,6 +20,9 @@ const FEW: u64 = 10;
 /// How many rows a list without a number gives.
 const MANY: u64 = 1000;
 
+/// How sure it is that a word which was misspelled is what it is read as.
+const OF_A_SLIP: f64 = 0.7;
+
 pub(super) struct Settler<'a> {
     pub(super) schema: &'a Schema<'a>,
     pub(super) intent: Intent,
@@ -35,8 +38,13 @@ impl<'a> Settler<'a> {
 
     /// Settles the whole intent.
     pub(super) fn settle(&mut self) -> Result<Settled, Unclear> {
-        for (verb, meaning) in std::mem::take(&mut self.intent.relations) {
-            self.notes.understand(&verb, meaning.to_owned());
+        for (phrase, meaning) in std::mem::take(&mut self.intent.readings) {
+            self.notes.understand(&phrase, meaning.to_owned());
+        }
+        for (typed, word) in std::mem::take(&mut self.intent.slips) {
+            self.notes.understand(&typed, format!("read as \"{word}\""));
+            self.notes.add(format!("\"{typed}\" is read as \"{word}\""));
+            self.notes.matched(OF_A_SLIP);
         }
         self.preferred = self.intent.subjects.iter().map(|subject| subject.table).collect();
         self.ranked_is_told();
@@ -272,10 +280,8 @@ impl<'a> Settler<'a> {
             return Err(Unclear::ranked_by_what(&then.text));
         }
         let limit = self.ranked_limit();
-        // "the name of the airline with the most routes", "what is the most common status" ask for it alone; "which
-        // region has the most orders" is told how many, too.
-        let told = !self.intent.subjects.is_empty() || self.intent.rank.is_none() || self.intent.tells;
-        let of_things = self.intent.columns_first && told && !asked.is_empty();
+        // "the name of the airline with the most routes", "which region has the most orders" ask for it alone.
+        let of_things = self.intent.columns_first && !asked.is_empty();
         let exact = of_things && shape == Shape::Groups && !self.intent.share;
         // "the top three categories by quantity": of several, each is told with the number that puts it in its place.
         let tells_rank = self.intent.tells_rank || self.intent.limit.is_some_and(|limit| limit > 1);

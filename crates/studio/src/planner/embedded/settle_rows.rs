@@ -9,6 +9,7 @@ use super::intent::{self, Filter, Left, Mention, RankBy, SortBy, Subject};
 use super::schema::{ColumnId, TableId};
 use super::settle::Settler;
 use super::settled::{Condition, Dimension, OrderBy, Settled, Shape, Test};
+use super::words;
 use crate::planner::ColumnType;
 
 impl Settler<'_> {
@@ -36,6 +37,20 @@ impl Settler<'_> {
         if columns.is_empty() {
             columns = self.told_by_the_question(root);
         }
+        // "which district has the largest population": its name tells which.
+        if columns.is_empty() && self.intent.which && self.intent.rank.is_some() {
+            columns.extend(self.schema.label_of(root));
+        }
+        let mut are_values = false;
+        if columns.is_empty()
+            && !self.intent.in_full
+            && let Some((own, said)) =
+                subject.as_ref().and_then(|subject| Some((self.called_like(subject)?, subject.text.clone())))
+        {
+            self.notes.add(format!("\"{said}\" is read as the column {}", self.schema.qualified(own)));
+            are_values = true;
+            columns.push(own);
+        }
         if self.intent.called == Some(root)
             && let Some(name) = self.schema.label_of(root).or(self.schema.key_of(root))
             && !columns.contains(&name)
@@ -60,7 +75,9 @@ impl Settler<'_> {
                 || (self.intent.rank.is_none()
                     && !self.intent.each
                     && !by_another
-                    && (self.intent.which || (subject.is_none() && (is_alone || columns.iter().all(has_few_values))))
+                    && (self.intent.which
+                        || are_values
+                        || (subject.is_none() && (is_alone || columns.iter().all(has_few_values))))
                     && !columns.iter().any(identifies)
                     && !self.intent.columns.iter().all(|mention| mention.qualified)));
         if values_asked {
@@ -77,7 +94,7 @@ impl Settler<'_> {
             self.notes.as_number(column);
             then.push((column, order.is_some_and(|(_, down)| down)));
         }
-        let extreme = self.extreme_of_several(root, order);
+        let extreme = if all_inside { self.extreme_of_several(root, order) } else { None };
         let limit = match extreme {
             Some(_) => self.length_of_a_list(),
             None => self.list_limit(),
@@ -106,6 +123,17 @@ impl Settler<'_> {
         self.conditions(&mut settled)?;
         settled.conditions.extend(extreme);
         Ok(settled)
+    }
+
+    /// "all products", where a column of the table `product` is called `product` too: that is what is asked for.
+    fn called_like(&self, subject: &Subject) -> Option<ColumnId> {
+        let table = words::name_words(&self.schema.table(subject.table).name);
+        let singular = |words: Vec<String>| words.iter().map(|word| words::singular(word)).collect::<Vec<String>>();
+        let (table, said) = (singular(table), singular(words::name_words(&subject.text)));
+        let is_it = |column: &ColumnId| {
+            self.schema.column(*column).data_type == ColumnType::Text && self.schema.words_of(*column) == table
+        };
+        self.schema.columns_of(subject.table).find(is_it).filter(|_| said == table)
     }
 
     /// "the restaurants with the highest rating": all that share it, where they are not chosen from a part of the rows. The
@@ -232,8 +260,7 @@ impl Settler<'_> {
                 let down = match self.intent.sort_quality {
                     // The oldest were born first.
                     Some((direction, Quality::Age, _)) => {
-                        let is_birth = |word: &String| matches!(word.as_str(), "birth" | "birthday" | "born" | "dob");
-                        let is_birth = self.schema.words_of(column).iter().any(is_birth);
+                        let is_birth = self.schema.words_of(column).iter().any(|word| words::is_birth(word));
                         (direction == Direction::Descending) != (is_birth || self.schema.is_temporal(column))
                     }
                     Some((direction, ..)) => direction == Direction::Descending,

@@ -102,17 +102,12 @@ impl Settler<'_> {
         }
         let has = |table: TableId| named.iter().filter(|mention| has(mention, table)).count();
         let tables = 0..self.schema.context.tables.len();
-        // Of several that have all of them, the one that also has what is known of it.
+        // Of several that have all of them, the one that also has what the conditions are about.
         let known = |table: TableId| {
             let of_it = |filter: &&Filter| matches!(&filter.left, Left::Column(mention) if self::has(mention, table));
             self.intent.filters.iter().filter(of_it).count()
         };
         let whole = tables.clone().filter(|table| has(*table) == named.len()).rev().max_by_key(|table| known(*table));
-        // Some are called by half of their names there.
-        let called: Vec<Vec<(ColumnId, f64)>> =
-            named.iter().map(|mention| fit::calls(self.schema, &mention.text)).collect();
-        let worth = |table: TableId| -> Option<f64> { called.iter().map(|calls| Some(call_in(table, calls)?.1)).sum() };
-        // "the name and description for document type code RV" are the type's, where roles have a name and a description.
         let keyed = |table: TableId| {
             let by_key = |filter: &Filter| match (&filter.left, self.schema.key_of(table)) {
                 (Left::Column(mention), Some(key)) => mention.columns.contains(&key),
@@ -121,13 +116,19 @@ impl Settler<'_> {
             self.intent.filters.iter().any(by_key)
         };
         let unknown = |table: TableId| known(table) == 0 && !self.intent.filters.is_empty();
-        let halves = match whole {
-            Some(table) if !unknown(table) => None,
-            whole => tables
-                .filter(|table| if whole.is_some() { known(*table) > 0 } else { has(*table) > 0 })
-                .filter_map(|table| Some((keyed(table), worth(table)?, table)))
-                .max_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)).then(other.2.cmp(&one.2))),
-        };
+        if let Some(table) = whole.filter(|table| !unknown(*table)) {
+            self.preferred.push(table);
+            return;
+        }
+        // Some are called by half of their names there. "The name and description for document type code RV" are the type's,
+        // though roles have a name and a description.
+        let called: Vec<Vec<(ColumnId, f64)>> =
+            named.iter().map(|mention| fit::calls(self.schema, &mention.text)).collect();
+        let worth = |table: TableId| -> Option<f64> { called.iter().map(|calls| Some(call_in(table, calls)?.1)).sum() };
+        let halves = tables
+            .filter(|table| if whole.is_some() { known(*table) > 0 } else { has(*table) > 0 })
+            .filter_map(|table| Some((keyed(table), worth(table)?, table)))
+            .max_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)).then(other.2.cmp(&one.2)));
         match (halves, whole) {
             (Some((.., table)), _) => {
                 self.preferred.push(table);

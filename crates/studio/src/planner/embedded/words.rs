@@ -138,6 +138,11 @@ const RELATIONS: &str = "\
     undergo underwent undergone went through handle reserve borrow lend hire employ supply fund \
     found establish attend visit require";
 
+/// The word, in the singular, tells in a column's name that it is when somebody was born.
+pub(super) fn is_birth(word: &str) -> bool {
+    matches!(word, "birth" | "birthday" | "birthdate" | "born" | "dob")
+}
+
 /// The word says of two things that they belong together, and not how they compare or which way it goes.
 pub(super) fn is_relation(word: &str) -> bool {
     static ROOTS: LazyLock<HashSet<String>> = LazyLock::new(|| RELATIONS.split_whitespace().map(root).collect());
