@@ -24,6 +24,7 @@ mod notes;
 mod nouns;
 mod ordering;
 mod overall;
+mod parts;
 mod places;
 mod reach;
 mod refine;
