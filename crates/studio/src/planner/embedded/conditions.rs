@@ -642,17 +642,7 @@ impl Composer<'_> {
         if let Some(label) = labelled.and_then(|table| self.schema.label_of(table))
             && (next >= self.links.len() || self.is_a_value_of(next, label))
         {
-            let text = self.text(here, here + 1);
-            let near = Some(label.table);
-            let mention = Mention {
-                columns: vec![label],
-                text,
-                near,
-                qualified: true,
-                implied: None,
-                score: 0.9,
-                is_value: false,
-            };
+            let mention = Mention { score: 0.9, ..Mention::of(label, self.text(here, here + 1)) };
             if next >= self.links.len() {
                 self.show(mention);
             } else {

@@ -21,6 +21,14 @@ pub(super) struct Mention {
     pub(super) is_value: bool,
 }
 
+impl Mention {
+    /// The one column that a phrase can only mean.
+    pub(super) fn of(column: ColumnId, text: String) -> Self {
+        let (columns, near) = (vec![column], Some(column.table));
+        Self { columns, text, near, qualified: true, implied: None, score: 1.0, is_value: false }
+    }
+}
+
 /// A table that the question names as a thing of its own.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {

@@ -393,16 +393,7 @@ impl Composer<'_> {
         }
         let year = self.last_table.and_then(|table| self.schema.year_of(table));
         if quality == Quality::Time && self.cue(self.at) == Some(Cue::Grain(Grain::Year)) {
-            let (columns, text) = (vec![year?], self.text(self.at, self.at + 1));
-            return Some(Mention {
-                columns,
-                text,
-                near: self.last_table,
-                qualified: true,
-                implied: None,
-                score: 1.0,
-                is_value: false,
-            });
+            return Some(Mention::of(year?, self.text(self.at, self.at + 1)));
         }
         let is_of_it = |column: &ColumnId| match quality {
             Quality::Time => self.schema.is_temporal(*column) || self.schema.year_of(column.table) == Some(*column),

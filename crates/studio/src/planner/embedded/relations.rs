@@ -193,18 +193,7 @@ impl Composer<'_> {
         if let Some(year) = table.and_then(|table| self.schema.year_of(table))
             && self.cue(then) == Some(Cue::Between)
         {
-            let text = self.text(here, here + 1);
-            let near = Some(year.table);
-            let year = Mention {
-                columns: vec![year],
-                text,
-                near,
-                qualified: true,
-                implied: None,
-                score: 1.0,
-                is_value: false,
-            };
-            self.show(year);
+            self.show(Mention::of(year, self.text(here, here + 1)));
         }
     }
 }
