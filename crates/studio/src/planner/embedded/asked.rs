@@ -35,7 +35,7 @@ impl Settler<'_> {
     }
 
     /// What a person is called: where the label is the last name, the first name too.
-    fn name_of(&self, thing: TableId) -> Vec<ColumnId> {
+    pub(super) fn name_of(&self, thing: TableId) -> Vec<ColumnId> {
         let Some(label) = self.schema.label_of(thing) else { return Vec::new() };
         let is_last = self.schema.words_of(label).iter().any(|word| word == "last");
         let is_first = |column: &ColumnId| self.schema.words_of(*column) == ["first", "name"];

@@ -39,7 +39,7 @@ impl Settler<'_> {
         }
         // "which district has the largest population": its name tells which.
         if columns.is_empty() && self.intent.which && self.intent.rank.is_some() {
-            columns.extend(self.schema.label_of(root));
+            columns = self.name_of(root);
         }
         let mut are_values = false;
         if columns.is_empty()
