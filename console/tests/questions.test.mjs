@@ -208,7 +208,7 @@ test("words of one's own, and an answer that somebody confirms", (context) =>
             .getByRole("row", { name: /Takings per region/ })
             .getByRole("button", { name: "Confirm" })
             .click();
-        await page.getByText("Confirmed.").waitFor();
+        await page.getByText("Confirmed. The question uses").waitFor();
         await page.goto(`${server.url}/ask?q=Takings+per+region`);
         await answer.getByText(/^Verified/).waitFor();
     }));
