@@ -3,7 +3,7 @@
 //! Columns may stand in another order and have other names; rows may stand in another order unless the gold SQL says one,
 //! and those that share a place in it may stand there in any. Numbers are equal up to their sixth digit.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, hash::Hash, ops::Range};
 
 use super::Verdict;
 
@@ -52,15 +52,10 @@ impl Answer {
         if self.rows != gold.rows || self.columns.len() < gold.columns.len() || gold.columns.len() > MOST_COLUMNS {
             return Verdict::Wrong;
         }
-        let may_be = |own: usize, column: &Vec<String>| match column.len() > gold.rows {
-            // Any of the rows that share the last place may be missing.
-            true => are_among(&self.columns[own], column),
-            false => same_values(&self.columns[own], column),
-        };
         let candidates: Vec<Vec<usize>> = gold
             .columns
             .iter()
-            .map(|column| (0..self.columns.len()).filter(|own| may_be(*own, column)).collect())
+            .map(|column| (0..self.columns.len()).filter(|own| are_among(&self.columns[*own], column)).collect())
             .collect();
         match self.assign(gold, &candidates, &mut Vec::new()) {
             true if self.columns.len() == gold.columns.len() => Verdict::Right,
@@ -89,13 +84,7 @@ impl Answer {
         let own =
             |row: usize| -> Vec<&str> { chosen.iter().map(|column| self.columns[*column][row].as_str()).collect() };
         let other = |row: usize| -> Vec<&str> { gold.columns.iter().map(|column| column[row].as_str()).collect() };
-        // That each of our rows is one of those, which may be more.
-        let rows_are_among = |rows: Range<usize>, those: Range<usize>| {
-            let mut counts: HashMap<Vec<&str>, i64> = HashMap::new();
-            those.for_each(|row| *counts.entry(other(row)).or_default() += 1);
-            rows.for_each(|row| *counts.entry(own(row)).or_default() -= 1);
-            counts.values().all(|count| *count >= 0)
-        };
+        let rows_are_among = |rows: Range<usize>, those: Range<usize>| are_among(rows.map(own), those.map(other));
         match &gold.order {
             Order::None => rows_are_among(0..self.rows, 0..gold.rows),
             Order::Strict => (0..self.rows).all(|row| own(row) == other(row)),
@@ -110,21 +99,12 @@ impl Answer {
     }
 }
 
-/// Whether each of the values is one of those, and as often at most.
-fn are_among(values: &[String], those: &[String]) -> bool {
-    let mut counts: HashMap<&str, i64> = HashMap::new();
-    those.iter().for_each(|value| *counts.entry(value).or_default() += 1);
-    values.iter().for_each(|value| *counts.entry(value).or_default() -= 1);
+/// Whether each of them is one of those, and as often at most: of as many, whether they are the same.
+fn are_among<T: Eq + Hash>(ours: impl IntoIterator<Item = T>, those: impl IntoIterator<Item = T>) -> bool {
+    let mut counts: HashMap<T, i64> = HashMap::new();
+    those.into_iter().for_each(|one| *counts.entry(one).or_default() += 1);
+    ours.into_iter().for_each(|one| *counts.entry(one).or_default() -= 1);
     counts.values().all(|count| *count >= 0)
-}
-
-fn same_values(one: &[String], other: &[String]) -> bool {
-    let sorted = |values: &[String]| {
-        let mut values: Vec<String> = values.to_vec();
-        values.sort_unstable();
-        values
-    };
-    sorted(one) == sorted(other)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Composer<'_> {
             return;
         }
         let word = self.text(here, here + 1).to_lowercase();
-        if self.is_of_all_rows(&word) {
+        if self.reads_all_rows(&word) {
             return;
         }
         let mut next = self.skip_noise(self.at);
@@ -95,7 +95,7 @@ impl Composer<'_> {
     }
 
     /// "the average age across artists", "the money requested by all founders": one number of the rows that have it.
-    pub(super) fn is_of_all_rows(&mut self, word: &str) -> bool {
+    pub(super) fn reads_all_rows(&mut self, word: &str) -> bool {
         let of = self.skip_noise(self.at);
         let Some((table, _)) = self.noun(of).filter(|noun| noun.plural).and_then(|noun| noun.table) else {
             return false;

@@ -86,7 +86,7 @@ impl Composer<'_> {
         let columns: Vec<Vec<ColumnId>> = self.intent.filters.iter().map(of).collect();
         for (at, pair) in columns.windows(2).enumerate() {
             let shared: Vec<ColumnId> = pair[0].iter().copied().filter(|column| pair[1].contains(column)).collect();
-            // Of three values the third pair is of the same column.
+            // Of three values two pairs share the column.
             let is_known = self.intent.dimensions.iter().any(|dimension| {
                 matches!(dimension, Dimension::Column(mention) if mention.columns.iter().any(|c| shared.contains(c)))
             });
