@@ -4,12 +4,14 @@
 //! far behind costs a walk along the index and no more. In a list by name the walk begins where it is shortest: at an end, or
 //! at somebody whose place a page before has told. Whom a condition lets through is looked for in two ways. Few are looked for
 //! first, beginning with the condition, and put in order. Where they turn out to be many, the members are walked along in
-//! order, and each is asked whether they fit; how many that are is counted once in a minute.
+//! order, and each is asked whether they fit; how many that are is counted once in a minute. Where each has to be looked up
+//! in another table and the walk is long, the list is surveyed first, once for all who ask: every so many members, one's place
+//! is told.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rivergen_identity::user::account;
-use rivergen_kernel::{OrganizationId, Result, Tenant, UserId};
+use rivergen_kernel::{Error, OrganizationId, Result, Tenant, UserId};
 use rivergen_platform::{
     Database, Event, Kept,
     db::{TenantScope, rows_of},
@@ -19,6 +21,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Asterisk, ColumnRef, Expr, ExprTrait, Func, IntoCondition, Query, SelectStatement},
 };
+use tokio::sync::OnceCell;
 
 use super::{
     Column, Entity, Model, view,
@@ -30,6 +33,12 @@ const FEW: u64 = 1_000;
 /// How many are put in order at each page where nobody has to be looked up. To walk to them would take longer: whose names
 /// begin alike stand together, and perhaps far behind.
 const SOME: u64 = 20_000;
+/// How many members may be looked up on the way to a page before the list is surveyed.
+const FAR: u64 = 2_000;
+/// How far apart those are whose place a survey tells, in a list of up to half a million; in a longer one farther, so that they
+/// are no more than [`SURVEYED`].
+const STRIDE: u64 = 1_000;
+const SURVEYED: u64 = 500;
 
 /// What is asked for.
 pub(crate) struct Wanted {
@@ -77,6 +86,11 @@ impl Sought {
     pub fn among<C: ColumnTrait>(mut self, users: Option<SelectStatement>, user: C) -> Self {
         self.among.extend(users.map(|users| Among { users, user: user.as_column_ref().into(), name: None }));
         self
+    }
+
+    /// Whether another table says of each if they are sought.
+    fn is_looked_up(&self) -> bool {
+        !self.among.is_empty()
     }
 
     fn is_everybody(&self) -> bool {
@@ -198,6 +212,44 @@ struct List {
     total: u64,
     /// Members who stand at known places of the list by name.
     signposts: Signposts<Signpost>,
+    surveyed: OnceCell<()>,
+}
+
+impl List {
+    fn of(total: u64) -> Self {
+        Self { total, signposts: Signposts::default(), surveyed: OnceCell::new() }
+    }
+
+    /// The way to a page of the list by name.
+    async fn way(&self, db: &impl ConnectionTrait, tenant: Tenant, wanted: &Wanted) -> Result<Way<Signpost>> {
+        let way = || self.signposts.way(self.total, wanted.skip, wanted.limit);
+        let shortest = way();
+        if shortest.over <= FAR || !wanted.sought.is_looked_up() {
+            return Ok(shortest);
+        }
+        self.surveyed.get_or_try_init(|| self.survey(db, tenant, &wanted.sought)).await?;
+        Ok(way())
+    }
+
+    /// Puts up signposts all along the list by name.
+    async fn survey(&self, db: &impl ConnectionTrait, tenant: Tenant, sought: &Sought) -> Result<()> {
+        let stride = i64::try_from(Ord::max(STRIDE, self.total / SURVEYED)).map_err(Error::internal)?;
+        let place = Expr::cust("ROW_NUMBER() OVER (ORDER BY name_key, user_id)");
+        let listed = sought.looked_for(tenant).column(Column::NameKey).column_as(place, "place").into_query();
+        let told = Query::select()
+            .columns(["place", "name_key", "user_id"])
+            .from_subquery(listed, "listed")
+            .and_where(Expr::col("place").modulo(stride).eq(0))
+            .to_owned();
+        let rows = db.query_all(&told).await?;
+        let told = rows.iter().map(|row| {
+            let (place, name, user): (i64, String, UserId) =
+                (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+            Ok((u64::try_from(place - 1).unwrap_or_default(), (name, user)))
+        });
+        self.signposts.put_all_up(told.collect::<Result<Vec<_>, DbErr>>()?);
+        Ok(())
+    }
 }
 
 /// By what a member stands in a list by name.
@@ -247,7 +299,7 @@ pub(crate) async fn page(
         (None, None) => {
             let count = async {
                 let total = wanted.sought.count(db, tenant).await?;
-                Ok(Arc::new(List { total, signposts: Signposts::default() }))
+                Ok(Arc::new(List::of(total)))
             };
             let list = lists.0.load(key, count).await?;
             (many(db, tenant, &wanted, &list, &order).await?, list.total, Some(list))
@@ -357,7 +409,7 @@ async fn many(
     order: &ListOrder,
 ) -> Result<Vec<UserId>> {
     let Way { walk, from, over, taken } = match order {
-        ListOrder::ByName => list.signposts.way(list.total, wanted.skip, wanted.limit),
+        ListOrder::ByName => list.way(db, tenant, wanted).await?,
         ListOrder::Other(_) => Way::from_an_end(list.total, wanted.skip, wanted.limit),
     };
     let on_the_way = from.map(|(name, user)| {

@@ -95,6 +95,11 @@ impl<S: Clone> Signposts<S> {
             known.insert(at, row);
         }
     }
+
+    /// Keeps the places of a survey, beside those that are kept already.
+    pub fn put_all_up(&self, rows: impl IntoIterator<Item = (u64, S)>) {
+        self.known().extend(rows);
+    }
 }
 
 #[cfg(test)]

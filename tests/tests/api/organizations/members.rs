@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 on_both_databases! {
     members_are_listed_by_name_with_roles_and_workspaces;
+    a_page_far_behind_of_a_role_that_many_hold_is_the_same_from_anywhere;
     any_page_is_a_piece_of_the_whole_whichever_came_before;
     a_page_of_many_who_fit_is_the_same_from_anywhere;
     members_are_found;
@@ -165,6 +166,35 @@ async fn a_page_of_many_who_fit_is_the_same_from_anywhere(server: &Server) {
         let found: Vec<i64> =
             data["members"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
         assert_eq!((found.as_slice(), &data["total_count"]), (&all[skip..all.len().min(skip + 20)], &json!(1_103)));
+    }
+}
+
+async fn a_page_far_behind_of_a_role_that_many_hold_is_the_same_from_anywhere(server: &Server) {
+    let acme = server.organization("Acme").await;
+    crowd(server, &acme, 5_000).await;
+    let role = &acme.roles["Developer"];
+    let given = format!(
+        "INSERT INTO role_assignments (organization_id, user_id, role_id, assigned_at) \
+         SELECT {}, id, {role}, created_at FROM users WHERE display_name LIKE 'Crowd %' AND id % 50 > 0",
+        acme.id
+    );
+    server.execute(&given).await;
+    server.forget().await;
+    let sql = format!(
+        "SELECT user_id FROM memberships WHERE organization_id = {} AND user_id IN \
+         (SELECT user_id FROM role_assignments WHERE role_id = {role}) ORDER BY name_key, user_id",
+        acme.id
+    );
+    let all: Vec<i64> = server.rows(&sql).await.iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+    assert!((4_900..5_000).contains(&all.len()));
+    // First such as are far from both ends and from one another: the list is surveyed for them.
+    for skip in [0, 2_450, 2_999, 1_990, 3_500, 1_000, 999, 1_001, 2_440, all.len() - 10, all.len()] {
+        let query = format!("role_id={role}&limit=20&skip={skip}");
+        let data = acme.admin.client.get(&format!("{}?{query}", members(&acme))).await.ok();
+        let found: Vec<i64> =
+            data["members"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect();
+        assert_eq!(found, all[skip..all.len().min(skip + 20)], "{skip}");
+        assert_eq!(data["total_count"], all.len());
     }
 }
 
