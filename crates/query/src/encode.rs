@@ -156,9 +156,12 @@ impl Encoder {
         threads.run(finishing).await?
     }
 
-    /// What has been written since the last call; may be empty.
+    /// What has been written since the last call; may be empty. The next batch is most likely about as long: its place is taken at
+    /// once, not by doubling, which leaves behind as much again.
     pub fn take(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(&mut *self.out.bytes()))
+        let mut out = self.out.bytes();
+        let next = Vec::with_capacity(out.len() + out.len() / 8);
+        Bytes::from(std::mem::replace(&mut *out, next))
     }
 }
 
