@@ -70,6 +70,12 @@ pub struct SessionSpec {
     pub threads: QueryThreads,
 }
 
+/// The smaller side of a join is put into one hash table, up to this size divided by the threads: one of them fills it while
+/// the others wait. Where it is larger, both sides are divided among the threads, which moves each row of the other, too.
+const JOINED_WHOLE_BYTES: usize = 128 * 1024 * 1024;
+/// As [`JOINED_WHOLE_BYTES`], where rows alone are known.
+const JOINED_WHOLE_ROWS: usize = 8_000_000;
+
 /// The bounds of each query of a session. Policies may only tighten them.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -130,11 +136,15 @@ impl Session {
         if let Some(partitions) = target_partitions.or_else(|| threads.count()) {
             config = config.with_target_partitions(partitions.max(1));
         }
+        let partitions = config.target_partitions().max(1);
         config.options_mut().execution.enable_recursive_ctes = false;
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.hash_join_single_partition_threshold = JOINED_WHOLE_BYTES / partitions;
+        optimizer.hash_join_single_partition_threshold_rows = JOINED_WHOLE_ROWS / partitions;
         // Each sort sets this much aside, on each thread, before it starts.
-        let sorts = config.target_partitions() * 4;
+        let sorts = partitions * 4;
         let reservation = &mut config.options_mut().execution.sort_spill_reservation_bytes;
-        *reservation = (*reservation).min(limits.memory_bytes / sorts.max(1));
+        *reservation = (*reservation).min(limits.memory_bytes / sorts);
 
         let stores = DefaultObjectStoreRegistry::new();
         if let Ok(local) = Url::parse("file://") {
