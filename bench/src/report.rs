@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// There is none: the figure is told.
+    Told,
 }
 
 /// One line: what was measured, what it is held against, and how they compare.
@@ -69,6 +71,7 @@ impl Goal {
         match self {
             Self::AtLeast(least) => (format!("≥ {}", show(least)), judged(figure >= least)),
             Self::AtMost(most) => (format!("≤ {}", show(most)), judged(figure <= most)),
+            Self::Told => (String::new(), ""),
         }
     }
 }
