@@ -26,7 +26,7 @@ has() {
 }
 
 packages=()
-has cc || packages+=(build-essential)
+{ has cc && has make; } || packages+=(build-essential)
 # The test of PostgreSQL over TLS makes a certificate.
 has openssl || packages+=(openssl)
 # The browser of the passkeys' tests.

@@ -64,7 +64,7 @@ use server::Server;
 
 // As in the server, so that the yardsticks have what it has.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Measures a release build of the server.
 #[derive(Debug, Parser)]
