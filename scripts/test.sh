@@ -73,7 +73,7 @@ fi
 # certificates of a machine, so each reads this one.
 certificate="$PWD/tests/tests/api/sso/certificates/one.pem"
 # Twice the cores: tests wait for the disk and for each other's servers about half of their time.
-SSL_CERT_FILE="$certificate" scripts/with-postgres.sh \
+SSL_CERT_FILE="$certificate" SSL_CERT_DIR='' scripts/with-postgres.sh \
     cargo nextest run --workspace --locked --profile ci --test-threads "$(($(nproc) * 2))" "$@"
 
 # What is asked for by name is a part of the tests above.
