@@ -200,16 +200,20 @@ pub(super) struct Claimed {
     pub claim: String,
 }
 
+/// Whether a job of the kinds is due, claimed as it may be in this moment by a node that has not said so yet.
+pub(super) async fn is_due(inner: &Inner, kinds: &[&'static str]) -> Result<bool> {
+    if kinds.is_empty() {
+        return Ok(false);
+    }
+    Ok(inner.db.read().query_one(&due(kinds, inner.clock.now(), 1, false)).await?.is_some())
+}
+
 /// Claims up to `limit` due jobs of the kinds. Reads first, outside any transaction, so that an idle node never writes.
 pub(super) async fn claim(inner: &Inner, kinds: &[&'static str], limit: u64) -> Result<Vec<Claimed>> {
-    if limit == 0 || kinds.is_empty() {
+    if limit == 0 || !is_due(inner, kinds).await? {
         return Ok(Vec::new());
     }
     let now = inner.clock.now();
-    if inner.db.read().query_one(&due(kinds, now, 1, false)).await?.is_none() {
-        return Ok(Vec::new());
-    }
-
     let round = Round { now, until: now + inner.times.lease, runs: random_name(), given_up: random_name() };
     let tx = inner.db.begin().await?;
     let mut rows = round.claim(kinds, limit).exec_with_returning(tx.conn()).await?;

@@ -123,7 +123,11 @@ pub(super) async fn run_due(inner: &Inner) -> Result<usize> {
     loop {
         let claimed = turn(inner, || (1, 1)).await?;
         if claimed.is_empty() {
-            return Ok(runs);
+            if !store::is_due(inner, &inner.kinds(true)).await? && !store::is_due(inner, &inner.kinds(false)).await? {
+                return Ok(runs);
+            }
+            // Another node is about to claim it.
+            sleep(SOONEST).await;
         }
         for job in claimed {
             runs += usize::from(job.lost.is_none());
