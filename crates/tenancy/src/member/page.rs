@@ -5,7 +5,7 @@
 //! at somebody whose place a page before has told. Whom a condition lets through is looked for in two ways. Few are looked for
 //! first, beginning with the condition, and put in order. Where they turn out to be many, the members are walked along in
 //! order, and each is asked whether they fit; how many that are is counted once in a minute. Where each has to be looked up
-//! in another table and the walk is long, the list is surveyed first, once for all who ask: every so many members, one's place
+//! in another table and the way is long, the list is surveyed first, once for all who ask: every so many members, one's place
 //! is told.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -33,12 +33,13 @@ const FEW: u64 = 1_000;
 /// How many are put in order at each page where nobody has to be looked up. To walk to them would take longer: whose names
 /// begin alike stand together, and perhaps far behind.
 const SOME: u64 = 20_000;
-/// How many members may be looked up on the way to a page before the list is surveyed.
+/// How many of a list, or what part of it, may be passed over on the way to a page before the list is surveyed. Between two of
+/// them any number may have to be looked up: the shorter the list, the more.
 const FAR: u64 = 2_000;
-/// How far apart those are whose place a survey tells, in a list of up to half a million; in a longer one farther, so that they
-/// are no more than [`SURVEYED`].
-const STRIDE: u64 = 1_000;
+const FAR_PART: u64 = 20;
+/// Of how many members a survey tells the place, at most, and how close together.
 const SURVEYED: u64 = 500;
+const CLOSEST: u64 = 50;
 
 /// What is asked for.
 pub(crate) struct Wanted {
@@ -224,7 +225,7 @@ impl List {
     async fn way(&self, db: &impl ConnectionTrait, tenant: Tenant, wanted: &Wanted) -> Result<Way<Signpost>> {
         let way = || self.signposts.way(self.total, wanted.skip, wanted.limit);
         let shortest = way();
-        if shortest.over <= FAR || !wanted.sought.is_looked_up() {
+        if shortest.over <= Ord::min(FAR, self.total / FAR_PART) || !wanted.sought.is_looked_up() {
             return Ok(shortest);
         }
         self.surveyed.get_or_try_init(|| self.survey(db, tenant, &wanted.sought)).await?;
@@ -233,7 +234,7 @@ impl List {
 
     /// Puts up signposts all along the list by name.
     async fn survey(&self, db: &impl ConnectionTrait, tenant: Tenant, sought: &Sought) -> Result<()> {
-        let stride = i64::try_from(Ord::max(STRIDE, self.total / SURVEYED)).map_err(Error::internal)?;
+        let stride = i64::try_from(Ord::max(CLOSEST, self.total / SURVEYED)).map_err(Error::internal)?;
         let place = Expr::cust("ROW_NUMBER() OVER (ORDER BY name_key, user_id)");
         let listed = sought.looked_for(tenant).column(Column::NameKey).column_as(place, "place").into_query();
         let told = Query::select()
